@@ -1,0 +1,95 @@
+// swift-tools-version: 6.1
+// SPDX-License-Identifier: Apache-2.0
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let nio: [Target.Dependency] = [
+  .product(name: "NIOCore", package: "swift-nio"),
+  .product(name: "NIOPosix", package: "swift-nio"),
+  .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+]
+
+let nioTLS: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
+
+let package = Package(
+  name: "holdfast",
+  products: [
+    .executable(name: "holdfastd", targets: ["holdfastd"]),
+    .executable(name: "holdfast-lab", targets: ["holdfast-lab"]),
+    .library(name: "RESP", targets: ["RESP"]),
+    .library(name: "Proxy", targets: ["Proxy"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+  ],
+  targets: [
+    // Pure: bytes, decisions, the data path's state machines.
+    .target(name: "RESP", swiftSettings: strict),
+    .target(name: "Failover", swiftSettings: strict),
+    .target(
+      name: "Proxy",
+      dependencies: ["Failover", "RESP", .product(name: "DequeModule", package: "swift-collections")],
+      swiftSettings: strict),
+
+    // Input and output.
+    .target(
+      name: "SentinelMonitor",
+      dependencies: ["Failover", "RESP", nioTLS] + nio,
+      swiftSettings: strict),
+    .target(
+      name: "Gateway",
+      dependencies: ["Failover", "Proxy", "RESP", nioTLS] + nio,
+      swiftSettings: strict),
+    .target(
+      name: "Settings",
+      dependencies: [.product(name: "Yams", package: "Yams")],
+      swiftSettings: strict),
+    .systemLibrary(
+      name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+    .target(name: "Systemd", dependencies: ["CSystemd"], swiftSettings: strict),
+    .executableTarget(
+      name: "holdfastd",
+      dependencies: [
+        "Failover", "Gateway", "Proxy", "RESP", "SentinelMonitor", "Settings", "Systemd", nioTLS,
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+        .product(name: "Logging", package: "swift-log"),
+      ] + nio,
+      swiftSettings: strict),
+
+    // Real Redis and Sentinel processes, for the demo, the tests and the benchmarks.
+    .target(
+      name: "RedisLab",
+      dependencies: ["RESP", .product(name: "Subprocess", package: "swift-subprocess")],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "holdfast-lab",
+      dependencies: [
+        "RedisLab", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+
+    .testTarget(name: "RESPTests", dependencies: ["RESP"], swiftSettings: strict),
+    .testTarget(name: "FailoverTests", dependencies: ["Failover"], swiftSettings: strict),
+    .testTarget(name: "ProxyTests", dependencies: ["Failover", "Proxy", "RESP"], exclude: ["Fixtures"], swiftSettings: strict),
+    .testTarget(name: "SettingsTests", dependencies: ["Settings"], swiftSettings: strict),
+    .testTarget(name: "SystemdTests", dependencies: ["Systemd"], swiftSettings: strict),
+    .testTarget(
+      name: "GatewayTests", dependencies: ["Failover", "Gateway", "Proxy", "RESP"] + nio,
+      swiftSettings: strict),
+    .testTarget(name: "FaultTests", dependencies: ["RedisLab", "RESP"], swiftSettings: strict),
+  ],
+  swiftLanguageModes: [.v6]
+)

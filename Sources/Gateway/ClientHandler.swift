@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+import NIOCore
+import Proxy
+
+/// The channel of one app's connection.
+final class ClientHandler: ChannelInboundHandler {
+  typealias InboundIn = ByteBuffer
+  typealias OutboundOut = ByteBuffer
+
+  private let shard: ShardLoop
+  private var context: ChannelHandlerContext?
+  private(set) var id: ClientID?
+
+  init(shard: ShardLoop) {
+    self.shard = shard
+  }
+
+  func channelActive(context: ChannelHandlerContext) {
+    self.context = context
+    id = shard.clientConnected(self, peer: PeerCredentials.read(context.channel))
+  }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    guard let id else { return }
+    shard.clientReceived(id, unwrapInboundIn(data))
+  }
+
+  func channelWritabilityChanged(context: ChannelHandlerContext) {
+    guard let id else { return }
+    shard.clientWritable(id, context.channel.isWritable)
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    self.context = nil
+    guard let id else { return }
+    self.id = nil
+    shard.clientClosed(id)
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    context.close(promise: nil)
+  }
+
+  func write(_ buffer: ByteBuffer) {
+    context?.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+  }
+
+  func close() {
+    context?.close(promise: nil)
+  }
+
+  /// Closes once all replies are written, or when the client has not read them for five seconds.
+  func closeAfterWriting() {
+    guard let context else { return }
+    let written = context.eventLoop.makePromise(of: Void.self)
+    written.futureResult.assumeIsolated().whenComplete { _ in self.close() }
+    context.eventLoop.assumeIsolated().scheduleTask(in: .seconds(5)) { self.close() }
+    context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: written)
+  }
+
+  func setReading(_ isReading: Bool) {
+    try? context?.channel.syncOptions?.setOption(.autoRead, value: isReading)
+  }
+}
+
+/// The process behind a Unix-domain socket, as the kernel saw it at connect.
+enum PeerCredentials {
+  /// Linux' `struct ucred`, see unix(7).
+  private struct Raw: Sendable {
+    var pid: Int32 = 0
+    var uid: UInt32 = 0
+    var gid: UInt32 = 0
+  }
+
+  private static let option = NIOBSDSocket.Option(rawValue: 17)  // SO_PEERCRED
+
+  /// Nil where the other end is no local process.
+  static func read(_ channel: any Channel) -> Peer? {
+    guard let provider = channel as? any SocketOptionProvider else { return nil }
+    var peer: Peer?
+    let asked: EventLoopFuture<Raw> = provider.unsafeGetSocketOption(level: .socket, name: option)
+    // Answered at once: this runs on the channel's own loop.
+    asked.assumeIsolated().whenSuccess { peer = Peer(pid: $0.pid, uid: $0.uid, gid: $0.gid) }
+    return peer
+  }
+}

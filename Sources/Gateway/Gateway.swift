@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+import Failover
+import NIOConcurrencyHelpers
+import NIOCore
+import NIOPosix
+import Proxy
+
+/// The data plane: one listening socket, and shards that share its clients.
+public final class Gateway: Sendable {
+  private let shards: [NIOLoopBound<ShardLoop>]
+  private let group: MultiThreadedEventLoopGroup
+  private let listeners = NIOLockedValueBox<[any Channel]>([])
+
+  /// Makes the shards; `group` must have as many loops as there are shards. `report` is called on their loops.
+  public init(
+    configuration: GatewayConfiguration, group: MultiThreadedEventLoopGroup,
+    report: @escaping @Sendable (LinkReport) -> Void
+  ) async throws {
+    var shards: [NIOLoopBound<ShardLoop>] = []
+    for loop in group.makeIterator() {
+      shards.append(
+        try await loop.submit {
+          NIOLoopBound(
+            ShardLoop(loop: loop, configuration: configuration, report: report), eventLoop: loop)
+        }.get())
+    }
+    self.shards = shards
+    self.group = group
+  }
+
+  /// Serves clients on a bound and listening socket, which the gateway owns from here on.
+  public func serve(listening descriptor: CInt, backlog: Int32) async throws {
+    let byLoop = Dictionary(
+      uniqueKeysWithValues: shards.map { (ObjectIdentifier($0.eventLoop), $0) })
+    let channel = try await ServerBootstrap(group: group)
+      .serverChannelOption(.backlog, value: backlog)
+      .childChannelOption(.maxMessagesPerRead, value: 1)
+      .childChannelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          guard let shard = byLoop[ObjectIdentifier(channel.eventLoop)] else { return }
+          try channel.pipeline.syncOperations.addHandler(ClientHandler(shard: shard.value))
+        }
+      }
+      .withBoundSocket(descriptor).get()
+    listeners.withLockedValue { $0.append(channel) }
+  }
+
+  /// Tells every shard what the master is now. Never blocks.
+  public func publish(_ view: MasterView) {
+    for shard in shards { shard.eventLoop.execute { shard.value.masterChanged(view) } }
+  }
+
+  /// Counts of all shards together.
+  public func statistics() async throws -> ShardStatistics {
+    var sum = ShardStatistics()
+    for shard in shards {
+      sum += try await shard.eventLoop.submit { shard.value.shard.statistics }.get()
+    }
+    return sum
+  }
+
+  /// Accepts no more clients, lets those in flight finish within the deadline, then closes everything.
+  public func stop(drainMilliseconds: Int64) async throws {
+    let listening = listeners.withLockedValue { $0 }
+    for channel in listening { try? await channel.close() }
+    for shard in shards { shard.eventLoop.execute { shard.value.drain() } }
+    let deadline = NIODeadline.now() + .milliseconds(drainMilliseconds)
+    while NIODeadline.now() < deadline, try await !isDrained() {
+      try await Task.sleep(for: .milliseconds(10))
+    }
+    for shard in shards {
+      try await shard.eventLoop.submit { shard.value.stop() }.get()
+    }
+  }
+
+  private func isDrained() async throws -> Bool {
+    for shard in shards {
+      let isDrained = try await shard.eventLoop.submit { shard.value.shard.isDrained }.get()
+      if !isDrained { return false }
+    }
+    return true
+  }
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+import Failover
+import NIOCore
+import Proxy
+
+/// One shard on its event loop: moves bytes between channels and ``Shard``, and carries its actions out.
+///
+/// Everything that happens in one turn of the loop is gathered and leaves in one write a channel at its end.
+final class ShardLoop {
+  let loop: any EventLoop
+  let shard: Shard
+  let configuration: GatewayConfiguration
+  private let report: @Sendable (LinkReport) -> Void
+
+  private var clientHandlers: [Int32: ClientHandler] = [:]
+  private var linkHandlers: [LinkID: LinkHandler] = [:]
+  private var isEndOfTurnDue = false
+  private var isTicking = true
+  private var buffers: [ByteBuffer] = []
+
+  init(
+    loop: any EventLoop, configuration: GatewayConfiguration,
+    report: @escaping @Sendable (LinkReport) -> Void
+  ) {
+    self.loop = loop
+    self.configuration = configuration
+    self.report = report
+    shard = Shard(configuration: configuration.proxy)
+    scheduleTick()
+  }
+
+  var nowMilliseconds: Int64 { Int64(NIODeadline.now().uptimeNanoseconds / 1_000_000) }
+
+  // MARK: Events from channels
+
+  func clientConnected(_ handler: ClientHandler, peer: Peer?) -> ClientID {
+    let id = shard.clientConnected(peer: peer, nowMilliseconds: nowMilliseconds)
+    clientHandlers[id.slot] = handler
+    scheduleEndOfTurn()
+    return id
+  }
+
+  func clientReceived(_ id: ClientID, _ buffer: ByteBuffer) {
+    buffer.withUnsafeReadableBytes {
+      shard.clientReceived(id, $0, nowMilliseconds: nowMilliseconds)
+    }
+    scheduleEndOfTurn()
+  }
+
+  func clientWritable(_ id: ClientID, _ isWritable: Bool) {
+    shard.clientWritable(id, isWritable, nowMilliseconds: nowMilliseconds)
+    scheduleEndOfTurn()
+  }
+
+  func clientClosed(_ id: ClientID) {
+    clientHandlers[id.slot] = nil
+    shard.clientClosed(id, nowMilliseconds: nowMilliseconds)
+    scheduleEndOfTurn()
+  }
+
+  /// False: this connection is no longer wanted.
+  func linkConnected(_ handler: LinkHandler) -> Bool {
+    guard shard.isCurrent(handler.id) else { return false }
+    linkHandlers[handler.id] = handler
+    shard.linkConnected(
+      handler.id, credentials: configuration.credentials(), nowMilliseconds: nowMilliseconds)
+    scheduleEndOfTurn()
+    return true
+  }
+
+  func linkReceived(_ id: LinkID, _ buffer: ByteBuffer) {
+    buffer.withUnsafeReadableBytes {
+      shard.linkReceived(id, $0, nowMilliseconds: nowMilliseconds)
+    }
+    scheduleEndOfTurn()
+  }
+
+  func linkWritable(_ id: LinkID, _ isWritable: Bool) {
+    shard.linkWritable(id, isWritable)
+    scheduleEndOfTurn()
+  }
+
+  func linkClosed(_ id: LinkID, _ event: LinkEvent) {
+    linkHandlers[id] = nil
+    shard.linkClosed(id, event: event, nowMilliseconds: nowMilliseconds)
+    scheduleEndOfTurn()
+  }
+
+  // MARK: Events from the control plane
+
+  func masterChanged(_ view: MasterView) {
+    shard.masterChanged(view, nowMilliseconds: nowMilliseconds)
+    scheduleEndOfTurn()
+  }
+
+  func drain() {
+    shard.drain(nowMilliseconds: nowMilliseconds)
+    scheduleEndOfTurn()
+  }
+
+  /// Closes everything at once.
+  func stop() {
+    isTicking = false
+    for handler in Array(clientHandlers.values) { handler.close() }
+    for handler in Array(linkHandlers.values) { handler.close() }
+  }
+
+  // MARK: The turn's end
+
+  /// What is scheduled runs after the events that the loop has at hand.
+  private func scheduleEndOfTurn() {
+    guard !isEndOfTurnDue else { return }
+    isEndOfTurnDue = true
+    loop.assumeIsolated().execute { self.endTurn() }
+  }
+
+  private func endTurn() {
+    isEndOfTurnDue = false
+    shard.takeClientOutput { id, bytes in
+      guard let handler = self.clientHandlers[id.slot], handler.id == id else { return }
+      self.write(bytes) { handler.write($0) }
+    }
+    shard.takeLinkOutput { id, bytes in
+      guard let handler = self.linkHandlers[id] else { return }
+      self.write(bytes) { handler.write($0) }
+    }
+    shard.takeActions { self.carryOut($0) }
+    if shard.hasWork { scheduleEndOfTurn() }
+  }
+
+  /// Copies bytes into a buffer that was used before, if its last write is done.
+  private func write(_ bytes: UnsafeRawBufferPointer, _ send: (ByteBuffer) -> Void) {
+    guard bytes.count <= 16 << 10 else { return send(ByteBuffer(bytes: bytes)) }
+    var buffer = buffers.popLast() ?? ByteBufferAllocator().buffer(capacity: 16 << 10)
+    buffer.clear()
+    buffer.writeBytes(bytes)
+    send(buffer)
+    if buffers.count < 16 { buffers.append(buffer) }
+  }
+
+  private func carryOut(_ action: Action) {
+    switch action {
+    case .connect(let id, let address): connect(id, address)
+    case .closeLink(let id): linkHandlers.removeValue(forKey: id)?.abort()
+    case .closeClient(let id): handler(id)?.closeAfterWriting()
+    case .abortClient(let id): handler(id)?.close()
+    case .setReading(let id, let isReading): handler(id)?.setReading(isReading)
+    case .report(let report): self.report(report)
+    }
+  }
+
+  private func handler(_ id: ClientID) -> ClientHandler? {
+    clientHandlers[id.slot].flatMap { $0.id == id ? $0 : nil }
+  }
+
+  private func connect(_ id: LinkID, _ address: NodeAddress) {
+    let connecting = LinkHandler.connect(id, to: address, on: self)
+    connecting.assumeIsolated().whenFailure { _ in
+      guard self.shard.isCurrent(id) else { return }
+      self.linkClosed(id, .connectFailed)
+    }
+  }
+
+  // MARK: The clock
+
+  private func scheduleTick() {
+    let interval: TimeAmount = shard.isRestless ? .milliseconds(20) : .milliseconds(100)
+    loop.assumeIsolated().scheduleTask(in: interval) {
+      guard self.isTicking else { return }
+      self.shard.tick(nowMilliseconds: self.nowMilliseconds)
+      if self.shard.hasWork { self.scheduleEndOfTurn() }
+      self.scheduleTick()
+    }
+  }
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+import Failover
+
+/// What the I/O layer is asked to do.
+public enum Action: Equatable, Sendable {
+  /// Connect to Redis; answer with ``Shard/linkConnected(_:credentials:nowMilliseconds:)`` or
+  /// ``Shard/linkClosed(_:event:nowMilliseconds:)``.
+  case connect(LinkID, NodeAddress)
+  /// Close a connection to Redis at once, with linger 0; nothing is told back.
+  case closeLink(LinkID)
+  /// Close a client's connection once its replies are written.
+  case closeClient(ClientID)
+  /// Close a client's connection at once.
+  case abortClient(ClientID)
+  /// Stop or go on reading from a client.
+  case setReading(ClientID, Bool)
+  /// Tell the control plane what a link saw.
+  case report(LinkReport)
+}
+
+/// Counts since the shard began, and how things stand.
+public struct ShardStatistics: Sendable, Equatable {
+  /// Clients connected now.
+  public var clients = 0
+  /// Clients that wait for a master or a connection now.
+  public var waiting = 0
+  /// Commands without a reply now.
+  public var inFlight = 0
+  /// Links ready now, spare ones included.
+  public var linksReady = 0
+  /// Commands taken.
+  public var commands: UInt64 = 0
+  /// Commands sent again after their link was lost or could not execute them.
+  public var resent: UInt64 = 0
+  /// Commands answered `UNCERTAIN`.
+  public var uncertain: UInt64 = 0
+  /// Commands answered `NOMASTER`.
+  public var noMaster: UInt64 = 0
+  /// Commands answered `OVERLOADED`.
+  public var overloaded: UInt64 = 0
+  /// Longest wait of a request for a master so far, in milliseconds.
+  public var longestWaitMilliseconds: Int64 = 0
+
+  /// All zero.
+  public init() {}
+
+  /// Adds another shard's.
+  public static func += (left: inout ShardStatistics, right: ShardStatistics) {
+    left.clients += right.clients
+    left.waiting += right.waiting
+    left.inFlight += right.inFlight
+    left.linksReady += right.linksReady
+    left.commands += right.commands
+    left.resent += right.resent
+    left.uncertain += right.uncertain
+    left.noMaster += right.noMaster
+    left.overloaded += right.overloaded
+    left.longestWaitMilliseconds = max(left.longestWaitMilliseconds, right.longestWaitMilliseconds)
+  }
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+import RESP
+
+/// Names a client's connection.
+public typealias ClientID = SlotID<Client>
+
+/// One app's connection: what it has sent, what it is owed, and what it waits for.
+///
+/// Only ``Shard`` changes it; outside of this module it is a name.
+public final class Client {
+  /// Why a client's next command is not looked at yet.
+  enum Block: Equatable {
+    /// No verified master, or no link to it yet.
+    case master
+    /// No connection to lease yet.
+    case lease
+    /// It has as much in flight as it may.
+    case inFlight
+    /// Commands of its own wait to be sent again.
+    case deferred
+    /// All its replies must have come before the next command.
+    case settle
+    /// The one command that is running must have been answered (`KEYS`).
+    case reply
+    /// What it asked of its subscriptions must have arrived.
+    case marker
+    /// It is closed once its replies are written.
+    case closing
+  }
+
+  /// How far a transaction is.
+  enum Transaction: Equatable {
+    case none
+    case open
+    /// `EXEC` or `DISCARD` was sent.
+    case ending
+    /// The connection it lived on is lost; nothing was executed. `EXEC` says so.
+    case failed(isWatchBroken: Bool)
+  }
+
+  /// `CLIENT REPLY`.
+  enum ReplyMode: Equatable {
+    case on, off
+    /// The next command is not answered.
+    case skipNext
+  }
+
+  let id: ClientID
+  let peer: Peer?
+  let connectedMilliseconds: Int64
+  var activeMilliseconds: Int64
+
+  // What it sent.
+  var scanner: RequestScanner
+  /// Bytes not yet taken; the first request begins at `inputOffset`.
+  var input: [UInt8] = []
+  var inputOffset = 0
+  var block: Block?
+  /// Until when it waits (``Block/master``, ``Block/lease``).
+  var waitDeadlineMilliseconds: Int64 = 0
+  /// Its wait has ended without a master: everything it has sent so far is answered so.
+  var isFailingFast = false
+  var isReadPaused = false
+  /// Whether its socket takes more replies; while it does not, no command is taken.
+  var isWritable = true
+  /// Whether it is in the shard's list of clients to look at again.
+  var isResumeQueued = false
+
+  // What it is owed.
+  var order = ReplyOrder()
+  var output: [UInt8] = []
+  var isOutputQueued = false
+  var inFlightBytes = 0
+  /// Its commands that wait to be sent again.
+  var deferredCount = 0
+  var replyMode = ReplyMode.on
+
+  // Connection state, emulated.
+  var version = RESPVersion.two
+  var database: Int
+  var name: [UInt8] = []
+  var libraryName: [UInt8] = []
+  var libraryVersion: [UInt8] = []
+
+  // Where its commands go.
+  /// Which of its group's links; a client stays with one, so that its replies keep their order.
+  let linkChoice: Int
+  /// Its shared link, once it has used one.
+  var link: Link?
+  var lease: LinkID?
+  var transaction = Transaction.none
+  /// A queued command was refused: `EXEC` must not run the others.
+  var isTransactionPoisoned = false
+  var isWatching = false
+  /// What was watched is lost with its connection: the next transaction finds it changed.
+  var isWatchBroken = false
+  var isTracking = false
+  /// Channels and patterns, as Redis counts them; shard channels apart.
+  var subscriptionCount = 0
+  var shardSubscriptionCount = 0
+  var isStreaming = false
+  var keysScan: KeysScan?
+
+  init(id: ClientID, peer: Peer?, configuration: ProxyConfiguration, nowMilliseconds: Int64) {
+    self.id = id
+    self.peer = peer
+    connectedMilliseconds = nowMilliseconds
+    activeMilliseconds = nowMilliseconds
+    scanner = RequestScanner(limits: configuration.requestLimits)
+    database = configuration.database
+    linkChoice = Int(id.slot) + Int(id.serial)
+  }
+
+  var inputCount: Int { input.count - inputOffset }
+
+  /// Whether it needs its leased connection no longer.
+  var isLeaseOver: Bool {
+    transaction == .none && !isWatching && !isTracking && !isStreaming && order.isSettled
+  }
+
+  /// Drops the first `count` bytes of the input.
+  func consumeInput(_ count: Int) {
+    inputOffset += count
+    if inputOffset == input.count {
+      input.removeAll(keepingCapacity: input.capacity <= 16 << 10)
+      inputOffset = 0
+    } else if inputOffset > 64 << 10 && inputOffset > input.count / 2 {
+      input.removeFirst(inputOffset)
+      inputOffset = 0
+    }
+  }
+
+  /// Puts a command back before all other input, to be taken again.
+  func unread(_ command: [UInt8]) {
+    input.replaceSubrange(0..<inputOffset, with: command)
+    inputOffset = 0
+    scanner.reset()
+  }
+}
+
+/// `KEYS`, answered through `SCAN`: what was found so far.
+struct KeysScan {
+  let position: UInt64
+  let pattern: [UInt8]
+  var keys: Set<[UInt8]> = []
+}

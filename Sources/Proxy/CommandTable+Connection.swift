@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension CommandTable {
+  static let connectionRows: [CommandRow] = [
+    .local("AUTH", -2, .auth),
+    .local("ECHO", 2, .echo),
+    .local("HELLO", -1, .hello),
+    .local("PING", -1, .ping),
+    .local("QUIT", -1, .quit),
+    .local("RESET", 1, .reset),
+    .local("SELECT", 2, .select),
+    .container(
+      "CLIENT", -2,
+      // A later server's subcommand may well be about the connection, which others share.
+      unknown: .forbidden(reason: "connections to Redis are shared; this subcommand is not known"),
+      [
+        .read("HELP", 2),
+        .local("GETNAME", 2, .clientGetName),
+        .local("ID", 2, .clientID),
+        .local("INFO", 2, .clientInfo),
+        .local("NO-EVICT", 3, .clientNoEvict),
+        .local("NO-TOUCH", 3, .clientNoTouch),
+        .local("REPLY", 3, .clientReply),
+        .local("SETINFO", 4, .clientSetInfo),
+        .local("SETNAME", 3, .clientSetName),
+        .local("UNPAUSE", 2, .clientUnpause),
+        .state("TRACKING", -3, .pinned(.tracking), by: .tracking),
+        .state("CACHING", 3, .pinnedOnly),
+        .state("GETREDIR", 2, .pinnedOnly),
+        .state("TRACKINGINFO", 2, .pinnedOnly),
+        .refused(
+          "LIST", -2, .read,
+          because: "it would list the connections of this daemon; use CLIENT INFO for your own"),
+        .forbidden(
+          "KILL", -3, because: "connections to Redis are shared; end your own with QUIT"),
+        .forbidden(
+          "PAUSE", -3, because: "it would stop every client; only an operator may, at Redis itself"),
+        .forbidden(
+          "UNBLOCK", -3, because: "connections to Redis are not the client's; use a timeout instead"
+        ),
+      ]),
+  ]
+
+  static let transactionRows: [CommandRow] = [
+    .state("MULTI", 1, .pinned(.transaction)),
+    .state("WATCH", -2, .pinned(.watch), .all),
+    .state("DISCARD", 1, .pinnedOnly),
+    .state("EXEC", 1, .pinnedOnly),
+    .state("UNWATCH", 1, .pinnedOnly),
+  ]
+
+  static let publishingRows: [CommandRow] = [
+    // Subscribers would get a message twice.
+    .write("PUBLISH", 3, .once, by: .publish),
+    .write("SPUBLISH", 3, .once, .one, by: .publish),
+    .state("PSUBSCRIBE", -2, .pinned(.subscription)),
+    .state("SSUBSCRIBE", -2, .pinned(.subscription), .all),
+    .state("SUBSCRIBE", -2, .pinned(.subscription)),
+    .state("PUNSUBSCRIBE", -1, .pinnedOnly),
+    .state("SUNSUBSCRIBE", -1, .pinnedOnly, .all),
+    .state("UNSUBSCRIBE", -1, .pinnedOnly),
+    .container(
+      "PUBSUB", -2,
+      [
+        .read("CHANNELS", -2),
+        .read("HELP", 2),
+        .read("NUMPAT", 2),
+        .read("NUMSUB", -2),
+        .read("SHARDCHANNELS", -2),
+        .read("SHARDNUMSUB", -2),
+      ]),
+  ]
+
+  static let scriptingRows: [CommandRow] = [
+    .read("EVALSHA_RO", -3, .countedAtTwo, by: .script),
+    .read("EVAL_RO", -3, .countedAtTwo, by: .script),
+    .read("FCALL_RO", -3, .countedAtTwo, by: .script),
+    // Nobody can say what a script adds up.
+    .write("EVAL", -3, .once, .countedAtTwo, by: .script),
+    .write("EVALSHA", -3, .once, .countedAtTwo, by: .script),
+    .write("FCALL", -3, .once, .countedAtTwo, by: .script),
+    .container(
+      "SCRIPT", -2,
+      [
+        .read("EXISTS", -3),
+        .read("HELP", 2),
+        // The reply is the script's digest, whether it was there or not. Not replicated.
+        CommandRow(name: "LOAD", arity: 3, replay: .absolute, route: .pass),
+        .forbidden("DEBUG", 3, because: "it would stop a shared connection; debug at Redis itself"),
+        .refused(
+          "FLUSH", -2, .settling, because: "load new scripts with SCRIPT LOAD; old ones do no harm"),
+        .refused(
+          "KILL", 2, because: "it may be another client's script; an operator can at Redis itself"),
+      ]),
+    .container(
+      "FUNCTION", -2,
+      [
+        .read("DUMP", 2),
+        .read("HELP", 2),
+        .read("LIST", -2),
+        .read("STATS", 2),
+        .write("LOAD", -3, .once, by: .functionLoad),
+        .refused(
+          "DELETE", 3, isWrite: true,
+          because: "all clients share it; FUNCTION LOAD REPLACE changes it"),
+        .refused(
+          "FLUSH", -2, .settling, isWrite: true,
+          because: "all clients share them; FUNCTION LOAD REPLACE changes one library"),
+        .refused("KILL", 2, because: "it may be another client's; an operator can at Redis itself"),
+        .refused(
+          "RESTORE", -3, isWrite: true,
+          because: "all clients share them; FUNCTION LOAD REPLACE changes one library"),
+      ]),
+  ]
+}

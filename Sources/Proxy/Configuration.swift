@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+import RESP
+
+/// What a shard is allowed to hold, wait for and retry. Every limit is this shard's part.
+public struct ProxyConfiguration: Sendable {
+  /// Whether settling commands are sent again after a lost connection.
+  public enum ReplayPolicy: Sendable, Equatable {
+    /// Settling commands are sent again.
+    case standard
+    /// Settling commands answer `UNCERTAIN`.
+    case strict
+  }
+
+  /// Database of a connection that selects none.
+  public var database = 0
+  /// Databases a client may select: 0 ..< this.
+  public var databasesMax = 16
+  /// Multiplexed links a database and protocol version.
+  public var linksPerGroup = 2
+  /// Spare connections kept warm for pinned use.
+  public var sparesMax = 4
+  /// Connections leased to clients at one time.
+  public var leasesMax = 64
+  /// How long a request may wait for a master.
+  public var waitMilliseconds: Int64 = 15_000
+  /// How long a link may make no progress before it is given up.
+  public var commandTimeoutMilliseconds: Int64 = 5_000
+  /// How long a link may be idle before it is checked with a `PING`.
+  public var checkIdleMilliseconds: Int64 = 5_000
+  /// What is sent again.
+  public var replay = ReplayPolicy.standard
+  /// Clients at one time.
+  public var clientsMax = 10_000
+  /// Lengths of requests.
+  public var requestLimits = ScanLimits()
+  /// Lengths of replies.
+  public var replyLimits = ScanLimits(elementsMax: 1 << 30, lineBytesMax: 1 << 20)
+  /// Commands of one client without a reply; above it the client is not read.
+  public var inFlightPerClientMax = 1024
+  /// Bytes of one client's commands without a reply; above it the client is not read.
+  public var inFlightBytesPerClientMax = 16 << 20
+  /// Commands of all clients without a reply; above it commands answer `OVERLOADED`.
+  public var inFlightMax = 100_000
+  /// Bytes of all clients' commands without a reply, unfinished requests included.
+  public var inFlightBytesMax = 256 << 20
+  /// Replies a client has not read; above it the client is cut off.
+  public var outputBytesPerClientMax = 64 << 20
+  /// How long a client may be idle before it is closed; 0: for ever.
+  public var idleClientMilliseconds: Int64 = 0
+  /// Refused commands that are opened, in upper case.
+  public var opened: Set<String> = []
+  /// Keys that `KEYS` answers before it is refused.
+  public var keysMax = 10_000
+  /// Scripts remembered for a new master, and their bytes.
+  public var scriptsMax = 256
+  /// Bytes of all remembered scripts.
+  public var scriptBytesMax = 4 << 20
+  /// The daemon's version, for `INFO` and `HELLO`.
+  public var version = "0.1.0"
+
+  /// The defaults.
+  public init() {}
+}
+
+/// A name and password for Redis.
+public struct Credentials: Sendable, Equatable, CustomStringConvertible {
+  /// The ACL user; nil: the default user.
+  public let username: String?
+  /// The password.
+  public let password: String
+
+  /// Credentials.
+  public init(username: String?, password: String) {
+    self.username = username
+    self.password = password
+  }
+
+  /// Never shows the password.
+  public var description: String { "Credentials(\(username ?? "default"), ***)" }
+}
+
+/// The process at the other end of a client's socket.
+public struct Peer: Sendable, Equatable {
+  /// Process id, 0 where unknown.
+  public let pid: Int32
+  /// User id.
+  public let uid: UInt32
+  /// Group id.
+  public let gid: UInt32
+
+  /// A peer's credentials as the kernel gives them.
+  public init(pid: Int32, uid: UInt32, gid: UInt32) {
+    self.pid = pid
+    self.uid = uid
+    self.gid = gid
+  }
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The errors of Holdfast's own: a stable first word, then what happened and what to do.
+enum ErrorReply {
+  static func noMaster(_ reason: String) -> String { "NOMASTER \(reason); nothing was executed" }
+
+  static let uncertain =
+    "UNCERTAIN the connection to the master was lost after this command was sent; "
+    + "it may or may not have been executed"
+
+  static let overloaded =
+    "OVERLOADED too many commands are waiting for the master; nothing was executed, try again later"
+
+  static let noLease =
+    "OVERLOADED no connection is free for a command that needs one of its own "
+    + "(pool.leasedPerShard); nothing was executed"
+
+  static let transactionLost =
+    "EXECABORT Transaction discarded because the connection to the master was lost before EXEC; "
+    + "nothing was executed"
+
+  static let transactionPoisoned =
+    "EXECABORT Transaction discarded because of previous errors."
+
+  static func refused(_ name: String, _ alternative: StaticString) -> String {
+    "DENIED \(name) is refused: \(alternative); the setting commands.open opens it"
+  }
+
+  static func forbidden(_ name: String, _ reason: StaticString) -> String {
+    "DENIED \(name) is refused: \(reason)"
+  }
+
+  static func arity(_ name: String) -> String {
+    "ERR wrong number of arguments for '\(name.lowercased())' command"
+  }
+
+  static func subscribed(_ name: String) -> String {
+    "ERR Can't execute '\(name.lowercased())': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / "
+      + "QUIT / RESET are allowed in this context"
+  }
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+import RESP
+
+/// A view of one request's arguments inside its frame, no copies. Index 0 is the command's name.
+///
+/// Valid only while the frame's bytes and the ranges stay where they are.
+public struct RequestArguments {
+  @usableFromInline let frame: UnsafeRawBufferPointer
+  @usableFromInline let ranges: UnsafeBufferPointer<ArgumentRange>
+
+  /// A view of the arguments at `ranges`, which are relative to the start of `frame` and inside it.
+  @inlinable
+  public init(frame: UnsafeRawBufferPointer, ranges: UnsafeBufferPointer<ArgumentRange>) {
+    self.frame = frame
+    self.ranges = ranges
+  }
+
+  /// Number of arguments, the name included.
+  @inlinable
+  public var count: Int { ranges.count }
+
+  /// The bytes of an argument. `index` must be below ``count``.
+  @inlinable
+  public subscript(_ index: Int) -> UnsafeRawBufferPointer {
+    // Checked in release builds too: the number of arguments is the client's choice.
+    precondition(index >= 0 && index < ranges.count, "no such argument")
+    let range = ranges[index]
+    let start = Int(range.start)
+    return UnsafeRawBufferPointer(rebasing: frame[start..<start + Int(range.count)])
+  }
+
+  /// The bytes of an argument; nil where there are fewer arguments.
+  @inlinable
+  public func argument(_ index: Int) -> UnsafeRawBufferPointer? {
+    index >= 0 && index < ranges.count ? self[index] : nil
+  }
+
+  /// Whether an argument is `word`, a keyword in upper case, in any case; false where there is none.
+  public func matches(_ index: Int, _ word: StaticString) -> Bool {
+    guard let bytes = argument(index) else { return false }
+    return bytes.isKeyword(word)
+  }
+
+  /// Whether two arguments are the same bytes; false where one is missing.
+  public func areEqual(_ first: Int, _ second: Int) -> Bool {
+    guard let first = argument(first), let second = argument(second) else { return false }
+    return first.hasSameBytes(as: second)
+  }
+
+  /// An argument as a decimal integer, read as strictly as Redis does: no plus sign, no spaces, no
+  /// leading zeros. Nil where there is none or it is out of range.
+  public func integer(_ index: Int) -> Int64? {
+    argument(index)?.decimalInteger
+  }
+
+  /// Calls `body` with every key at these positions, in order. Positions outside of the request are
+  /// left out, so that a malformed request has fewer keys, not a trap.
+  public func forEachKey(_ positions: KeyPositions, _ body: (UnsafeRawBufferPointer) -> Void) {
+    if positions.first > 0, positions.step > 0 {
+      let last = positions.last < 0 ? count + Int(positions.last) : Int(positions.last)
+      for index in stride(
+        from: Int(positions.first), through: min(last, count - 1), by: Int(positions.step))
+      {
+        body(self[index])
+      }
+    }
+    if positions.countAt > 0, let keys = integer(Int(positions.countAt)), keys > 0 {
+      let start = Int(positions.countAt) + 1
+      // `keys` may be anything up to Int64.max: compare before adding.
+      let end = keys < Int64(count - start) ? start + Int(keys) : count
+      for index in start..<end { body(self[index]) }
+    }
+  }
+}
+
+extension UnsafeRawBufferPointer {
+  /// Whether these bytes are `word`, given in upper case, in any case.
+  func isKeyword(_ word: StaticString) -> Bool {
+    guard count == word.utf8CodeUnitCount else { return false }
+    return word.withUTF8Buffer { upper in
+      for index in 0..<count {
+        let byte = self[index]
+        let isLower = byte >= UInt8(ascii: "a") && byte <= UInt8(ascii: "z")
+        if (isLower ? byte & 0xDF : byte) != upper[index] { return false }
+      }
+      return true
+    }
+  }
+
+  /// Whether these bytes are exactly those of `text`.
+  func isExactly(_ text: StaticString) -> Bool {
+    text.withUTF8Buffer { hasSameBytes(as: UnsafeRawBufferPointer($0)) }
+  }
+
+  /// Whether both are the same bytes.
+  func hasSameBytes(as other: UnsafeRawBufferPointer) -> Bool {
+    count == other.count && elementsEqual(other)
+  }
+
+  /// These bytes as a decimal integer, nil where they are not exactly one.
+  var decimalInteger: Int64? {
+    guard let first, count <= 20 else { return nil }
+    let isNegative = first == UInt8(ascii: "-")
+    let digits = UnsafeRawBufferPointer(rebasing: self[(isNegative ? 1 : 0)...])
+    guard let leading = digits.first else { return nil }
+    // "0" is the one number that starts with a zero; "-0" is none.
+    if leading == UInt8(ascii: "0") { return count == 1 ? 0 : nil }
+    var value: Int64 = 0
+    for byte in digits {
+      guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return nil }
+      let digit = Int64(byte - UInt8(ascii: "0"))
+      let (product, isTooLarge) = value.multipliedReportingOverflow(by: 10)
+      // Counted downwards for negatives, so that the least integer fits.
+      let (sum, isTooFar) =
+        isNegative
+        ? product.subtractingReportingOverflow(digit) : product.addingReportingOverflow(digit)
+      if isTooLarge || isTooFar { return nil }
+      value = sum
+    }
+    return value
+  }
+}

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+import DequeModule
+import Failover
+import RESP
+
+// Client events: bytes in, commands taken one by one until one must wait.
+extension Shard {
+  /// A client has connected. Where there are too many it is told so and closed.
+  public func clientConnected(peer: Peer?, nowMilliseconds: Int64) -> ClientID {
+    now = nowMilliseconds
+    let client = clients.insert {
+      Client(id: $0, peer: peer, configuration: configuration, nowMilliseconds: nowMilliseconds)
+    }
+    if clients.count > configuration.clientsMax {
+      reply(client) { $0.writeError("ERR max number of clients reached") }
+      close(client)
+    } else if isDraining {
+      close(client)
+    }
+    return client.id
+  }
+
+  /// A client has sent bytes.
+  public func clientReceived(
+    _ id: ClientID, _ bytes: UnsafeRawBufferPointer, nowMilliseconds: Int64
+  ) {
+    guard let client = clients[id], client.block != .closing else { return }
+    now = nowMilliseconds
+    client.activeMilliseconds = nowMilliseconds
+    if client.inputCount == 0 {
+      let taken = process(client, bytes)
+      if taken < bytes.count { keep(client, UnsafeRawBufferPointer(rebasing: bytes[taken...])) }
+    } else {
+      keep(client, bytes)
+      resume(client)
+    }
+    runResumeQueue()
+  }
+
+  /// A client's socket takes more replies, or does not for now.
+  public func clientWritable(_ id: ClientID, _ isWritable: Bool, nowMilliseconds: Int64) {
+    guard let client = clients[id], client.isWritable != isWritable else { return }
+    now = nowMilliseconds
+    client.isWritable = isWritable
+    guard isWritable else { return }
+    if !client.output.isEmpty { queueOutput(client) }
+    resume(client)
+    runResumeQueue()
+  }
+
+  /// A client's connection is gone.
+  public func clientClosed(_ id: ClientID, nowMilliseconds: Int64) {
+    guard let client = clients[id] else { return }
+    now = nowMilliseconds
+    inputBytes -= client.inputCount
+    clients.remove(id)
+    abandonLease(of: client)
+  }
+
+  /// Keeps bytes that cannot be taken yet. The limit on a request's length is the scanner's.
+  private func keep(_ client: Client, _ bytes: UnsafeRawBufferPointer) {
+    guard client.block != .closing else { return }
+    client.input.append(contentsOf: bytes)
+    inputBytes += bytes.count
+    if inputBytes + inFlightBytes > configuration.inFlightBytesMax {
+      counters.overloaded += 1
+      reply(client) { $0.writeError(ErrorReply.overloaded) }
+      close(client)
+    }
+    pauseReading(client)
+  }
+
+  /// A client that must wait is not read beyond a little, so that the kernel holds it back.
+  private func pauseReading(_ client: Client) {
+    let mustWait = (client.block != nil || !client.isWritable) && client.inputCount > 16 << 10
+    guard mustWait != client.isReadPaused else { return }
+    client.isReadPaused = mustWait
+    actions.append(.setReading(client.id, !mustWait))
+  }
+
+  /// Takes what a client has sent so far.
+  func resume(_ client: Client) {
+    guard client.block == nil, client.isWritable, client.inputCount > 0 else { return }
+    // Moved out, so that nothing changes it while it is read.
+    var input: [UInt8] = []
+    swap(&input, &client.input)
+    let taken = input.withUnsafeBytes {
+      process(client, UnsafeRawBufferPointer(rebasing: $0[client.inputOffset...]))
+    }
+    swap(&input, &client.input)
+    inputBytes -= taken
+    client.consumeInput(taken)
+    pauseReading(client)
+  }
+
+  /// Looks again at clients whose reason to wait has ended.
+  func runResumeQueue() {
+    while let id = resumeQueue.popLast() {
+      guard let client = clients[id] else { continue }
+      client.isResumeQueued = false
+      resume(client)
+    }
+  }
+
+  /// Ends a client's wait if its reason has ended.
+  func reconsider(_ client: Client) {
+    switch client.block {
+    case nil, .closing, .master, .lease, .reply, .marker: return
+    case .deferred: guard client.deferredCount == 0 else { return }
+    case .settle: guard client.order.isSettled else { return }
+    case .inFlight:
+      // Half, so that a client does not alternate between waiting and going on at every reply.
+      guard client.order.outstanding <= configuration.inFlightPerClientMax / 2,
+        client.inFlightBytes <= configuration.inFlightBytesPerClientMax / 2
+      else { return }
+    }
+    unblock(client)
+  }
+
+  /// Ends a client's wait.
+  func unblock(_ client: Client) {
+    client.block = nil
+    guard !client.isResumeQueued else { return }
+    client.isResumeQueued = true
+    resumeQueue.append(client.id)
+  }
+
+  /// Takes requests one by one; returns how many bytes were taken.
+  private func process(_ client: Client, _ bytes: UnsafeRawBufferPointer) -> Int {
+    var offset = 0
+    while client.block == nil && client.isWritable {
+      do throws(ProtocolError) {
+        guard let request = try client.scanner.next(in: bytes, from: offset) else { break }
+        if !request.isEmpty, !take(client, request, bytes, offset) { break }
+        offset += request.byteCount
+      } catch {
+        reply(client) { $0.writeError("ERR \(error.message)") }
+        close(client)
+        return bytes.count
+      }
+    }
+    return client.block == .closing ? bytes.count : offset
+  }
+
+  private func take(
+    _ client: Client, _ request: Request, _ bytes: UnsafeRawBufferPointer, _ offset: Int
+  ) -> Bool {
+    client.scanner.arguments.withUnsafeBufferPointer { ranges in
+      if request.isInline {
+        return client.scanner.rewritten.withUnsafeBytes {
+          take(client, RequestArguments(frame: $0, ranges: ranges), $0)
+        }
+      }
+      let frame = UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + request.byteCount])
+      return take(client, RequestArguments(frame: frame, ranges: ranges), frame)
+    }
+  }
+
+  /// Takes one command. False: it must wait, and is taken again later.
+  private func take(
+    _ client: Client, _ arguments: RequestArguments, _ frame: UnsafeRawBufferPointer
+  ) -> Bool {
+    guard client.deferredCount == 0 else {
+      client.block = .deferred
+      return false
+    }
+    let index = table.find(arguments)
+    if client.lease != nil || client.transaction != .none {
+      return takePinned(client, index, arguments, frame)
+    }
+    // An unknown command may be a module's.
+    guard let index else { return forward(client, frame, .client) }
+    let facts = table.facts(index)
+    switch facts.isRoutedByArguments ? table.route(of: index, arguments: arguments) : facts.route {
+    case .pass:
+      return forward(client, frame, kind(of: index, arguments))
+    case .local(let command):
+      guard hasArity(client, index, facts, arguments) else { return true }
+      return takeLocal(client, command, arguments)
+    case .pinned(let reason):
+      guard hasArity(client, index, facts, arguments) else { return true }
+      if reason == .transaction, client.isWatchBroken {
+        return beginBrokenTransaction(client)
+      }
+      return pin(client, index, arguments, frame)
+    case .pinnedOnly:
+      guard hasArity(client, index, facts, arguments) else { return true }
+      return takeWithoutLease(client, index, arguments)
+    case .refused(let alternative):
+      if isOpened(index) { return forward(client, frame, .client) }
+      reply(client) { $0.writeError(ErrorReply.refused(self.displayName(index), alternative)) }
+      return true
+    case .forbidden(let reason):
+      reply(client) { $0.writeError(ErrorReply.forbidden(self.displayName(index), reason)) }
+      return true
+    }
+  }
+
+  private func kind(of index: CommandIndex, _ arguments: RequestArguments) -> EntryKind {
+    // A cheap look first: this is asked for every command.
+    guard arguments.count == 3, index == scriptLoad else { return .client }
+    return .scriptLoad
+  }
+
+  /// Puts a command on the client's shared link.
+  func forward(_ client: Client, _ frame: UnsafeRawBufferPointer, _ kind: EntryKind) -> Bool {
+    guard client.order.outstanding < configuration.inFlightPerClientMax,
+      client.inFlightBytes + frame.count <= configuration.inFlightBytesPerClientMax
+        || client.inFlightBytes == 0
+    else {
+      client.block = .inFlight
+      return false
+    }
+    guard inFlightCount < configuration.inFlightMax,
+      inFlightBytes + frame.count <= configuration.inFlightBytesMax
+    else {
+      counters.overloaded += 1
+      reply(client) { $0.writeError(ErrorReply.overloaded) }
+      return true
+    }
+    guard let link = sharedLink(of: client), link.isReady, view.isServing else {
+      return awaitMaster(client)
+    }
+    send(client, frame, kind, on: link)
+    return true
+  }
+
+  /// Queues a command that takes a position in its client's order.
+  func send(
+    _ client: Client, _ frame: UnsafeRawBufferPointer, _ kind: EntryKind, on link: Link
+  ) {
+    let position = client.order.issue()
+    let kind = isSilent(client) ? EntryKind.silent : kind
+    charge(client, frame.count)
+    enqueue(frame, client.id, position, kind, on: link)
+    counters.commands += 1
+  }
+
+  /// Queues bytes on a link, whoever they are for.
+  func enqueue(
+    _ frame: UnsafeRawBufferPointer, _ client: ClientID, _ position: UInt64, _ kind: EntryKind,
+    on link: Link
+  ) {
+    if link.queue.isEmpty { link.progressMilliseconds = now }
+    link.queue.append(frame, client: client, position: position, kind: kind)
+    queueOutput(link)
+  }
+
+  /// Lets a client wait for the master, or tells it that none will come.
+  func awaitMaster(_ client: Client) -> Bool {
+    if let text = groupErrors[LinkGroupKey(database: client.database, version: client.version)] {
+      reply(client) { $0.writeError(text) }
+      return true
+    }
+    switch view.state {
+    case .hopeless(let reason):
+      failNoMaster(client, reason)
+      return true
+    case .serving, .waiting:
+      guard !client.isFailingFast else {
+        failNoMaster(client, waitReason)
+        return true
+      }
+      client.block = .master
+      client.waitDeadlineMilliseconds = now + configuration.waitMilliseconds
+      masterWaiters.append(client.id)
+      return false
+    }
+  }
+
+  func failNoMaster(_ client: Client, _ reason: String) {
+    counters.noMaster += 1
+    reply(client) { $0.writeError(ErrorReply.noMaster(reason)) }
+  }
+
+  /// Why requests wait, in words.
+  var waitReason: String {
+    switch view.state {
+    case .waiting(let reason), .hopeless(let reason):
+      "no verified master within \(configuration.waitMilliseconds) ms: \(reason)"
+    case .serving:
+      "no connection to the master within \(configuration.waitMilliseconds) ms"
+    }
+  }
+
+  /// Answers a command of the client by the daemon itself, in its turn.
+  func reply(_ client: Client, _ build: (inout [UInt8]) -> Void) {
+    scratch.removeAll(keepingCapacity: true)
+    let isSilent = isSilent(client)
+    let position = client.order.issue()
+    if !isSilent { build(&scratch) }
+    scratch.withUnsafeBytes { answer(client, position, $0) }
+  }
+
+  /// Answers the command at a position of the client's order.
+  func answer(_ client: Client, _ position: UInt64, _ reply: UnsafeRawBufferPointer) {
+    provideOutput(client)
+    client.order.answer(position, with: reply, into: &client.output)
+    queueOutput(client)
+    if client.output.count > configuration.outputBytesPerClientMax { abort(client) }
+    if client.block != nil { reconsider(client) }
+  }
+
+  /// Whether the command that is being taken gets no reply (`CLIENT REPLY`).
+  private func isSilent(_ client: Client) -> Bool {
+    switch client.replyMode {
+    case .on: return false
+    case .off: return true
+    case .skipNext:
+      client.replyMode = .on
+      return true
+    }
+  }
+
+  /// Closes a client once its replies are written.
+  func close(_ client: Client) {
+    guard client.block != .closing else { return }
+    client.block = .closing
+    queueOutput(client)
+    actions.append(.closeClient(client.id))
+  }
+
+  /// Closes a client at once.
+  func abort(_ client: Client) {
+    guard client.block != .closing else { return }
+    client.block = .closing
+    client.output = []
+    actions.append(.abortClient(client.id))
+  }
+
+  func charge(_ client: Client, _ byteCount: Int) {
+    inFlightCount += 1
+    inFlightBytes += byteCount
+    client.inFlightBytes += byteCount
+  }
+
+  func hasArity(
+    _ client: Client, _ index: CommandIndex, _ facts: CommandFacts, _ arguments: RequestArguments
+  ) -> Bool {
+    let arity = Int(facts.arity)
+    if arity >= 0 ? arguments.count == arity : arguments.count >= -arity { return true }
+    reply(client) { $0.writeError(ErrorReply.arity(self.table[index].name)) }
+    return false
+  }
+
+  func isOpened(_ index: CommandIndex) -> Bool {
+    !configuration.opened.isEmpty && configuration.opened.contains(displayName(index))
+  }
+
+  /// A command's name as people write it: `CONFIG SET`.
+  func displayName(_ index: CommandIndex) -> String {
+    String(table[index].name.map { $0 == "|" ? " " : $0 })
+  }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+import DequeModule
+import Failover
+import RESP
+
+// All that time does: waits end, silent links are given up, idle ones are checked, backoffs end.
+extension Shard {
+  /// Time has passed. Called every 100 ms, every 20 ms while ``isRestless``.
+  public func tick(nowMilliseconds: Int64) {
+    now = nowMilliseconds
+    endWaits()
+    for case let link? in links { watch(link) }
+    makeLinks()
+    if configuration.idleClientMilliseconds > 0 { closeIdleClients() }
+    if isDraining { closeSettledClients() }
+    runResumeQueue()
+  }
+
+  /// No new client is served; each one is closed when it is owed nothing.
+  public func drain(nowMilliseconds: Int64) {
+    now = nowMilliseconds
+    isDraining = true
+    closeSettledClients()
+  }
+
+  /// Whether no client is left.
+  public var isDrained: Bool { clients.count == 0 }
+
+  private func closeSettledClients() {
+    for client in clients.all where client.order.isSettled && client.inputCount == 0 {
+      close(client)
+    }
+  }
+
+  private func closeIdleClients() {
+    let since = now - configuration.idleClientMilliseconds
+    for client in clients.all
+    where client.activeMilliseconds <= since && client.order.isSettled && !client.isStreaming {
+      close(client)
+    }
+  }
+
+  private func endWaits() {
+    guard !masterWaiters.isEmpty || !leaseWaiters.isEmpty else { return }
+    let waiting = masterWaiters + Array(leaseWaiters)
+    masterWaiters.removeAll { isWaitOver($0, .master) }
+    leaseWaiters.removeAll { isWaitOver($0, .lease) }
+    for id in waiting {
+      guard let client = clients[id], client.block == .master || client.block == .lease,
+        client.waitDeadlineMilliseconds <= now
+      else { continue }
+      noteWait(client)
+      // All it has sent meanwhile is answered at once: one deadline, not one after the other.
+      client.block = nil
+      client.isFailingFast = true
+      resume(client)
+      client.isFailingFast = false
+    }
+  }
+
+  private func isWaitOver(_ id: ClientID, _ block: Client.Block) -> Bool {
+    guard let client = clients[id] else { return true }
+    return client.block != block || client.waitDeadlineMilliseconds <= now
+  }
+
+  private func watch(_ link: Link) {
+    expire(link)
+    let silence = now - link.progressMilliseconds
+    switch link.state {
+    case .idle: break
+    case .connecting, .handshake:
+      if silence > configuration.commandTimeoutMilliseconds { lose(link, event: .timedOut) }
+    case .ready:
+      if link.queue.isEmpty {
+        if silence > configuration.checkIdleMilliseconds { check(link) }
+      } else if silence > configuration.commandTimeoutMilliseconds, !mayBlock(link) {
+        lose(link, event: .timedOut)
+      }
+      resendDue(link)
+    }
+  }
+
+  /// A leased connection may be silent as long as its client's command blocks.
+  private func mayBlock(_ link: Link) -> Bool {
+    switch link.purpose {
+    case .shared, .spare: false
+    case .leased(let id): clients[id].map { $0.isStreaming || $0.block == .settle } ?? false
+    }
+  }
+
+  private func check(_ link: Link) {
+    if case .leased = link.purpose { return }
+    var ping: [UInt8] = []
+    ping.writeCommand(["PING"])
+    ping.withUnsafeBytes { enqueue($0, noClient, 0, .own, on: link) }
+  }
+}

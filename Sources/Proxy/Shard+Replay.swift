@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+import DequeModule
+import Failover
+import RESP
+
+// What becomes of commands that were not answered: sent again, uncertain, or out of time.
+extension Shard {
+  /// One command of a given-up link.
+  private struct Lost {
+    let due: DueReply
+    let bytes: [UInt8]
+    let facts: Unanswered
+  }
+
+  /// Walks the queue of a lost link in order: what is safe waits to be sent again, the rest is `UNCERTAIN`.
+  func walk(_ link: Link) {
+    guard !link.queue.isEmpty else { return }
+    let lost = unanswered(link.queue)
+    link.queue.removeAll()
+    let verdicts = Replay.verdicts(lost.map(\.facts), policy: configuration.replay)
+    for (command, verdict) in zip(lost, verdicts) {
+      release(command.due)
+      guard let client = clients[command.due.client] else { continue }
+      switch verdict {
+      case .resend:
+        postpone(
+          command.due, command.bytes, of: client, on: link, isUnknown: command.facts.wasSent,
+          retryMilliseconds: now)
+      case .uncertain: answerUncertain(client, command.due)
+      }
+    }
+  }
+
+  /// Every command that has no reply, with what decides about it.
+  private func unanswered(_ queue: InFlightQueue) -> [Lost] {
+    var lost: [Lost] = []
+    var offset = queue.firstOffset
+    for entry in queue.entries {
+      let commands = split(queue.bytes, offset, entry.byteCount)
+      for (index, command) in commands.enumerated() where index >= Int(entry.answered) {
+        let end = offset + command.end
+        let due = DueReply(
+          client: entry.client, position: entry.position + UInt64(index), kind: entry.kind,
+          // The whole entry's bytes were charged; each part gives its own back.
+          releasedBytes: command.bytes.count + (index == Int(entry.answered) ? command.start : 0))
+        lost.append(
+          Lost(
+            due: due, bytes: command.bytes,
+            facts: facts(command.bytes, of: entry, wasSent: end <= queue.sentOffset)))
+      }
+      offset += entry.byteCount
+    }
+    return lost
+  }
+
+  /// The commands of an entry, with where they begin and end in it.
+  private func split(
+    _ bytes: [UInt8], _ offset: Int, _ byteCount: Int
+  ) -> [(start: Int, end: Int, bytes: [UInt8])] {
+    bytes.withUnsafeBytes { all in
+      let entry = UnsafeRawBufferPointer(rebasing: all[offset..<offset + byteCount])
+      var commands: [(start: Int, end: Int, bytes: [UInt8])] = []
+      var start = 0
+      splitter.reset()
+      while start < byteCount, let request = try? splitter.next(in: entry, from: start) {
+        let end = start + request.byteCount
+        commands.append((start, end, Array(entry[start..<end])))
+        start = end
+      }
+      return commands
+    }
+  }
+
+  private func facts(_ command: [UInt8], of entry: InFlightEntry, wasSent: Bool) -> Unanswered {
+    withArguments(command) { arguments in
+      let index = table.find(arguments)
+      let facts = index.map { table.facts($0) }
+      var keys: Set<Int>? = []
+      if let index {
+        table.forEachKey(of: index, arguments: arguments) { key in
+          var hasher = Hasher()
+          hasher.combine(bytes: key)
+          keys?.insert(hasher.finalize())
+        }
+      }
+      if facts?.namesItsKeys != true || keys?.isEmpty == true { keys = nil }
+      return Unanswered(
+        client: entry.client,
+        replay: index.map { table.replayClass(of: $0, arguments: arguments) } ?? .once,
+        isWrite: facts?.isWrite ?? true, wasSent: wasSent, keys: keys)
+    }
+  }
+
+  /// Reads a whole command again.
+  func withArguments<Result>(_ command: [UInt8], _ body: (RequestArguments) -> Result) -> Result {
+    command.withUnsafeBytes { frame in
+      splitter.reset()
+      _ = try? splitter.next(in: frame, from: 0)
+      return splitter.arguments.withUnsafeBufferPointer {
+        body(RequestArguments(frame: frame, ranges: $0))
+      }
+    }
+  }
+
+  /// Takes back what a command was charged, unless it is the daemon's own.
+  private func release(_ due: DueReply) {
+    guard due.kind.hasPosition else { return }
+    inFlightCount -= 1
+    inFlightBytes -= due.releasedBytes
+    clients[due.client]?.inFlightBytes -= due.releasedBytes
+  }
+
+  /// Keeps a command to be sent again; its client's later commands wait behind it.
+  func postpone(
+    _ due: DueReply, _ bytes: [UInt8], of client: Client, on link: Link, isUnknown: Bool,
+    retryMilliseconds: Int64
+  ) {
+    guard due.kind.hasPosition || due.kind == .keysScan else { return }
+    let earlier = client.deferredCount > 0 ? link.deferred.last { $0.client == client.id } : nil
+    link.deferred.append(
+      DeferredCommand(
+        client: client.id, position: due.position, kind: due.kind, bytes: bytes,
+        isUnknown: isUnknown,
+        deadlineMilliseconds: earlier?.deadlineMilliseconds ?? now + configuration.waitMilliseconds,
+        retryMilliseconds: max(retryMilliseconds, earlier?.retryMilliseconds ?? 0)))
+    client.deferredCount += 1
+    if due.kind.hasPosition { charge(client, bytes.count) }
+  }
+
+  private func answerUncertain(_ client: Client, _ due: DueReply) {
+    guard due.kind.hasPosition else { return }
+    counters.uncertain += 1
+    answerError(client, due.position, due.kind, ErrorReply.uncertain)
+  }
+
+  func answerError(_ client: Client, _ position: UInt64, _ kind: EntryKind, _ text: String) {
+    var bytes: [UInt8] = []
+    if kind != .silent { bytes.writeError(text) }
+    bytes.withUnsafeBytes { answer(client, position, $0) }
+  }
+
+  /// The command that is being answered was not executed: it will be sent again. Reads of the same client
+  /// behind it are done again too, so that they see what it writes.
+  func deferFirst(_ link: Link, retryMilliseconds: Int64) -> Bool {
+    guard let entry = link.queue.entries.first, entry.kind.hasPosition || entry.kind == .keysScan
+    else { return false }
+    if case .leased = link.purpose { return deferLeased(link) }
+    guard let command = firstCommand(link), let due = link.queue.takeReply() else { return false }
+    release(due)
+    guard let client = clients[due.client] else { return true }
+    postpone(
+      due, command, of: client, on: link, isUnknown: false,
+      retryMilliseconds: retryMilliseconds)
+    if retryMilliseconds <= now { resendDue(link) }
+    return true
+  }
+
+  /// A read behind a command that will be sent again must see what that one writes: it is read again.
+  func mustReadAgain(_ link: Link) -> Bool {
+    guard let entry = link.queue.entries.first, entry.kind.hasPosition,
+      let client = clients[entry.client], client.deferredCount > 0,
+      let command = firstCommand(link)
+    else { return false }
+    let isRead = facts(command, of: entry, wasSent: true).replay == .read
+    return isRead && deferFirst(link, retryMilliseconds: now)
+  }
+
+  /// The command that is being answered.
+  private func firstCommand(_ link: Link) -> [UInt8]? {
+    guard let entry = link.queue.entries.first else { return nil }
+    let commands = link.queue.firstEntryBytes { Array($0) } ?? []
+    let parts = split(commands, 0, commands.count)
+    return Int(entry.answered) < parts.count ? parts[Int(entry.answered)].bytes : nil
+  }
+
+  /// The `SCRIPT LOAD` for the `EVALSHA` that is being answered, if an app once loaded that script here.
+  func scriptOfFirst(_ link: Link) -> [UInt8]? {
+    guard let command = firstCommand(link) else { return nil }
+    return withArguments(command) { arguments in
+      arguments.argument(1).flatMap { scripts[String(decoding: $0, as: UTF8.self)] }
+    }
+  }
+
+  /// Remembers the script that the command which is being answered has loaded.
+  func rememberScript(_ link: Link, _ reply: UnsafeRawBufferPointer) {
+    guard
+      let value = try? RESPValue.parse(reply, from: 0, limits: configuration.replyLimits)?.value,
+      let digest = value.text, digest.utf8.count == 40,
+      let command = link.queue.firstEntryBytes({ Array($0) })
+    else { return }
+    scripts.remember(digest, command: command)
+  }
+
+  /// Sends what is due; a client's commands keep their order. A new connection sends everything at once.
+  func resendDue(_ link: Link, isNew: Bool = false) {
+    guard link.isReady, view.isServing, !link.deferred.isEmpty else { return }
+    var kept: [DeferredCommand] = []
+    var mustWait: Set<ClientID> = []
+    for command in link.deferred {
+      guard let client = clients[command.client] else {
+        forget(command)
+        continue
+      }
+      guard isNew || command.retryMilliseconds <= now, !mustWait.contains(command.client) else {
+        mustWait.insert(command.client)
+        kept.append(command)
+        continue
+      }
+      client.deferredCount -= 1
+      counters.resent += 1
+      command.bytes.withUnsafeBytes {
+        enqueue($0, command.client, command.position, command.kind, on: link)
+      }
+      reconsider(client)
+    }
+    link.deferred = kept
+  }
+
+  /// Where a given-up connection could not be ended, it may still execute what it holds.
+  func giveUpUnknown(_ link: Link) {
+    let unknown = link.deferred.filter(\.isUnknown)
+    link.deferred.removeAll(where: \.isUnknown)
+    for command in unknown { end(command, ErrorReply.uncertain) }
+  }
+
+  /// Answers deferred commands whose time is up, or all.
+  func expire(_ link: Link, all: Bool = false) {
+    guard !link.deferred.isEmpty else { return }
+    let due = link.deferred.filter { all || $0.deadlineMilliseconds <= now }
+    link.deferred.removeAll { all || $0.deadlineMilliseconds <= now }
+    for command in due {
+      end(command, command.isUnknown ? ErrorReply.uncertain : ErrorReply.noMaster(waitReason))
+    }
+  }
+
+  private func end(_ command: DeferredCommand, _ text: String) {
+    forget(command)
+    guard let client = clients[command.client] else { return }
+    client.deferredCount -= 1
+    if text == ErrorReply.uncertain { counters.uncertain += 1 } else { counters.noMaster += 1 }
+    if command.kind == .keysScan {
+      endKeys(client, error: text)
+    } else {
+      answerError(client, command.position, command.kind, text)
+    }
+    reconsider(client)
+  }
+
+  private func forget(_ command: DeferredCommand) {
+    guard command.kind.hasPosition else { return }
+    inFlightCount -= 1
+    inFlightBytes -= command.bytes.count
+    clients[command.client]?.inFlightBytes -= command.bytes.count
+  }
+}
+
+extension Shard {
+  /// What a lost leased connection had unanswered, with what becomes of each.
+  func leasedVerdicts(_ queue: InFlightQueue) -> [(DueReply, [UInt8], Verdict)] {
+    let lost = unanswered(queue)
+    let verdicts = Replay.verdicts(lost.map(\.facts), policy: configuration.replay)
+    for command in lost { release(command.due) }
+    return zip(lost, verdicts).filter { $0.0.due.kind.hasPosition }.map {
+      ($0.0.due, $0.0.bytes, $0.1)
+    }
+  }
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+import Failover
+import RESP
+
+// Subscriptions on a leased connection: what Redis sends goes to the client as it is. Behind each command that
+// changes subscriptions travels a `PING` of the daemon's; its answer says that all before it has arrived.
+extension Shard {
+  private static let marker = "holdfast:marker"
+  private static let markerPing = command(["PING", marker])
+  /// The marker's answer, and its form while RESP2 is subscribed.
+  private static let markerReply = Array("$\(marker.utf8.count)\r\n\(marker)\r\n".utf8)
+  private static let markerPong = Array("*2\r\n$4\r\npong\r\n".utf8) + markerReply
+
+  private static func command(_ arguments: [String]) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.writeCommand(arguments)
+    return bytes
+  }
+
+  /// Sends a command that is answered by messages, with a marker behind it.
+  func sendWithMarker(
+    _ client: Client, _ link: Link, _ frame: UnsafeRawBufferPointer
+  ) -> Bool {
+    guard link.queue.replyCount < configuration.inFlightPerClientMax else {
+      client.block = .marker
+      return false
+    }
+    client.isStreaming = true
+    let bytes = Array(frame) + Self.markerPing
+    bytes.withUnsafeBytes { enqueue($0, client.id, 0, .marker, on: link) }
+    return true
+  }
+
+  /// A command of a client in subscribed mode.
+  func takeWhileSubscribed(
+    _ client: Client, _ link: Link, _ index: CommandIndex?, _ arguments: RequestArguments,
+    _ frame: UnsafeRawBufferPointer
+  ) -> Bool {
+    let name = index.map { table[$0].name } ?? ""
+    let route = index.map { table.route(of: $0, arguments: arguments) } ?? .pass
+    switch route {
+    case .pinned(.subscription): return sendWithMarker(client, link, frame)
+    case .pinnedOnly where name.hasSuffix("UNSUBSCRIBE"): return sendWithMarker(client, link, frame)
+    case .local(.quit), .local(.reset):
+      return takeLocal(client, name == "QUIT" ? .quit : .reset, arguments)
+    case .local(.ping) where client.version == .two: return sendWithMarker(client, link, frame)
+    case .pass, .local, .pinned, .pinnedOnly, .refused, .forbidden: break
+    }
+    switch client.version {
+    case .three:
+      guard case .local(let command) = route else {
+        send(client, frame, .client, on: link)
+        return true
+      }
+      return takeLocal(client, command, arguments)
+    case .two:
+      // It may have unsubscribed a moment ago.
+      guard link.queue.isEmpty else {
+        client.block = .marker
+        return false
+      }
+      reply(client) { $0.writeError(ErrorReply.subscribed(name)) }
+      return true
+    }
+  }
+
+  /// Takes a frame of a subscribed connection. False: it is the reply to a command.
+  func takeStreamed(
+    _ client: Client, _ link: Link, _ frame: Frame, _ reply: UnsafeRawBufferPointer
+  ) -> Bool {
+    let isMarkerDue = link.queue.entries.first?.kind == .marker
+    if isMarkerDue, reply.elementsEqual(Self.markerReply) || reply.elementsEqual(Self.markerPong) {
+      _ = link.queue.takeReply()
+      if client.subscriptionCount + client.shardSubscriptionCount == 0 {
+        client.isStreaming = false
+      }
+      if client.block == .marker { unblock(client) }
+      releaseLeaseIfOver(client, link)
+      return true
+    }
+    if client.version == .three && !frame.isPush && !isMarkerDue { return false }
+    countSubscriptions(client, reply)
+    passPush(client, reply)
+    return true
+  }
+
+  /// Gives a client what it did not ask for just now.
+  func passPush(_ client: Client, _ reply: UnsafeRawBufferPointer) {
+    provideOutput(client)
+    client.output.append(contentsOf: reply)
+    queueOutput(client)
+    if client.output.count > configuration.outputBytesPerClientMax { abort(client) }
+  }
+
+  /// `subscribe` and its kin end with how many subscriptions are left.
+  private func countSubscriptions(_ client: Client, _ reply: UnsafeRawBufferPointer) {
+    // "*3\r\n$9\r\nsubscribe…": the kind is short and near the start; messages are not parsed.
+    let head = String(decoding: reply.prefix(28), as: UTF8.self)
+    guard head.contains("subscribe\r\n"),
+      let value = try? RESPValue.parse(reply, from: 0, limits: configuration.replyLimits)?.value,
+      let elements = value.elements, elements.count == 3, let kind = elements[0].text,
+      kind.hasSuffix("subscribe"), let count = elements[2].integerValue
+    else { return }
+    if kind.hasPrefix("s") && kind != "subscribe" {
+      client.shardSubscriptionCount = Int(count)
+    } else {
+      client.subscriptionCount = Int(count)
+    }
+  }
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+import DequeModule
+import Failover
+import RESP
+
+/// The data path of one event loop, without I/O and without a clock: clients and links by name, bytes and
+/// `now` in, bytes and ``Action`` out. Two runs with the same events give the same bytes.
+///
+/// Files: `+Clients` takes requests, `+Links` takes replies, `+Replay` walks the queue of a lost link,
+/// `+Leases` has the pinned connections, `+Local` what the daemon answers itself, `+Clock` all that time does.
+public final class Shard {
+  let configuration: ProxyConfiguration
+  let table = CommandTable.standard
+  let scriptLoad: CommandIndex?
+
+  /// The master as the control plane sees it.
+  public internal(set) var view = MasterView.initial
+  var now: Int64 = 0
+
+  var clients = SlotTable<Client>()
+  var links: [Link?] = []
+  var groups: [LinkGroupKey: [Link]] = [:]
+  /// Databases that Redis refused to select, in its words.
+  var groupErrors: [LinkGroupKey: String] = [:]
+  /// Spare links that are ready.
+  var spares: [Link] = []
+  var masterWaiters: [ClientID] = []
+  var leaseWaiters: Deque<ClientID> = []
+  var resumeQueue: [ClientID] = []
+
+  var inFlightCount = 0
+  var inFlightBytes = 0
+  var inputBytes = 0
+  var scripts = ScriptMemory()
+  var isDraining = false
+  var counters = ShardStatistics()
+
+  // For the I/O layer to carry out.
+  var actions: [Action] = []
+  var outputClients: [ClientID] = []
+  var outputLinks: [Int] = []
+  private var outputPool: [[UInt8]] = []
+
+  // Reused storage.
+  var scratch: [UInt8] = []
+  var splitter: RequestScanner
+
+  /// A shard without clients; links are made once there is a master.
+  public init(configuration: ProxyConfiguration) {
+    self.configuration = configuration
+    splitter = RequestScanner(limits: ScanLimits())
+    scriptLoad = CommandTable.standard.find(named: "SCRIPT", "LOAD")
+    scripts.countMax = configuration.scriptsMax
+    scripts.bytesMax = configuration.scriptBytesMax
+  }
+
+  /// Counts, and how things stand.
+  public var statistics: ShardStatistics {
+    var result = counters
+    result.clients = clients.count
+    result.inFlight = inFlightCount
+    result.linksReady = links.reduce(0) { $0 + ($1?.isReady == true ? 1 : 0) }
+    result.waiting =
+      masterWaiters.reduce(0) { $0 + (clients[$1]?.block == .master ? 1 : 0) }
+      + leaseWaiters.reduce(0) { $0 + (clients[$1]?.block == .lease ? 1 : 0) }
+    return result
+  }
+
+  /// Whether something waits that time decides soon: a reason to call ``tick(nowMilliseconds:)`` often.
+  public var isRestless: Bool {
+    !masterWaiters.isEmpty || !leaseWaiters.isEmpty
+      || links.contains { link in link.map { $0.state != .ready || !$0.deferred.isEmpty } ?? false }
+  }
+
+  /// Whether there is anything for the I/O layer to do.
+  public var hasWork: Bool {
+    !actions.isEmpty || !outputClients.isEmpty || !outputLinks.isEmpty
+  }
+
+  /// Hands over what is to be done, in order, and forgets it.
+  public func takeActions(_ carryOut: (Action) -> Void) {
+    guard !actions.isEmpty else { return }
+    var taken: [Action] = []
+    swap(&taken, &actions)
+    for action in taken { carryOut(action) }
+    if actions.isEmpty {
+      taken.removeAll(keepingCapacity: true)
+      swap(&taken, &actions)
+    }
+  }
+
+  /// Hands over replies, for each client that has any and can take them.
+  public func takeClientOutput(_ write: (ClientID, UnsafeRawBufferPointer) -> Void) {
+    var taken: [ClientID] = []
+    swap(&taken, &outputClients)
+    for id in taken {
+      guard let client = clients[id] else { continue }
+      client.isOutputQueued = false
+      guard client.isWritable, !client.output.isEmpty else { continue }
+      client.output.withUnsafeBytes { write(id, $0) }
+      recycle(&client.output)
+    }
+    if outputClients.isEmpty {
+      taken.removeAll(keepingCapacity: true)
+      swap(&taken, &outputClients)
+    }
+  }
+
+  /// Hands over commands, for each link that has any and can take them.
+  public func takeLinkOutput(_ write: (LinkID, UnsafeRawBufferPointer) -> Void) {
+    var taken: [Int] = []
+    swap(&taken, &outputLinks)
+    for slot in taken {
+      guard let link = links[slot] else { continue }
+      link.isOutputQueued = false
+      guard link.isWritable else { continue }
+      switch link.state {
+      case .handshake:
+        link.greeting.withUnsafeBytes { write(link.id, $0) }
+        link.greeting = []
+      case .ready:
+        guard link.queue.unsentBytes > 0 else { continue }
+        link.queue.takeUnsent { write(link.id, $0) }
+      case .idle, .connecting: continue
+      }
+    }
+    if outputLinks.isEmpty {
+      taken.removeAll(keepingCapacity: true)
+      swap(&taken, &outputLinks)
+    }
+  }
+
+  func queueOutput(_ client: Client) {
+    guard !client.isOutputQueued else { return }
+    client.isOutputQueued = true
+    outputClients.append(client.id)
+  }
+
+  func queueOutput(_ link: Link) {
+    guard !link.isOutputQueued else { return }
+    link.isOutputQueued = true
+    outputLinks.append(link.slot)
+  }
+
+  /// Gives a client without a buffer one that others have used before.
+  func provideOutput(_ client: Client) {
+    if client.output.capacity == 0, let buffer = outputPool.popLast() { client.output = buffer }
+  }
+
+  /// Idle clients hold no buffer; large ones are given back to the system.
+  private func recycle(_ output: inout [UInt8]) {
+    var buffer: [UInt8] = []
+    swap(&buffer, &output)
+    guard buffer.capacity <= 64 << 10, outputPool.count < 64 else { return }
+    buffer.removeAll(keepingCapacity: true)
+    outputPool.append(buffer)
+  }
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Synchronization
+
+/// Waits that grow with failures, with jitter so that hosts do not return in step.
+enum Backoff {
+  /// 100 ms doubled per failure up to `max`, of which a random half to the whole.
+  static func milliseconds(failures: Int, max: Int64) -> Int64 {
+    let full = min(max, 100 << Int64(min(failures, 16)))
+    return Int64.random(in: (full / 2)...full)
+  }
+
+  /// Plus or minus 20 %.
+  static func jittered(_ milliseconds: Int64) -> Int64 {
+    let spread = milliseconds / 5
+    return milliseconds + Int64.random(in: -spread...spread)
+  }
+}
+
+/// When a subscription was last heard of.
+final class LastHeard: Sendable {
+  private let instant = Mutex(ContinuousClock.now)
+
+  var age: Duration { instant.withLock { $0.duration(to: .now) } }
+  func touch() { instant.withLock { $0 = .now } }
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Failover
+import NIOCore
+
+/// Feeds the tracker and carries its actions out. Lives in the monitor's one task.
+struct MonitorLoop {
+  /// A worker's mailbox: at most one request is pending.
+  private struct Worker {
+    let requests: AsyncStream<Void>.Continuation
+    var usedAt: Int64
+    var nextPollAt: Int64 = .min
+    var failures = 0
+  }
+
+  private static let nodeIdleMilliseconds: Int64 = 60_000
+
+  private let configuration: MonitorConfiguration
+  private let group: any EventLoopGroup
+  private let inbox: Inbox
+  private let onView: @Sendable (MasterView) -> Void
+  private let onNote: @Sendable (TrackerNote) -> Void
+  private let started = ContinuousClock.now
+  private var tracker: any Tracker
+  private var sentinels: [NodeAddress: Worker] = [:]
+  private var nodes: [NodeAddress: Worker] = [:]
+  private(set) var pace = PollPace.urgent
+
+  init(
+    configuration: MonitorConfiguration, group: any EventLoopGroup, inbox: Inbox,
+    onView: @escaping @Sendable (MasterView) -> Void,
+    onNote: @escaping @Sendable (TrackerNote) -> Void
+  ) {
+    self.configuration = configuration
+    self.group = group
+    self.inbox = inbox
+    self.onView = onView
+    self.onNote = onNote
+    let timings = configuration.timings
+    switch configuration.mode {
+    case .sentinels(let addresses, let masterName):
+      var settings = TrackerConfiguration(masterName: masterName, seeds: addresses)
+      settings.probeMilliseconds = timings.pollMilliseconds
+      settings.urgentProbeMilliseconds = timings.urgentPollMilliseconds
+      settings.hopelessAfterMilliseconds = timings.hopelessAfterMilliseconds
+      tracker = MasterTracker(configuration: settings)
+    case .fixed(let address):
+      var settings = FixedTracker.Configuration()
+      settings.probeMilliseconds = timings.pollMilliseconds
+      settings.urgentProbeMilliseconds = timings.urgentPollMilliseconds
+      tracker = FixedTracker(address: address, configuration: settings)
+    }
+  }
+
+  var status: MonitorStatus { tracker.status }
+
+  mutating func take(_ item: Inbox.Item, _ tasks: inout DiscardingTaskGroup) {
+    let now = nowMilliseconds
+    switch item {
+    case .note(let note): onNote(note)
+    case .event(let event):
+      noteOutcome(of: event, now)
+      for action in tracker.handle(event, nowMilliseconds: now) { carryOut(action, now, &tasks) }
+      if event == .tick { onTick(now) }
+    }
+  }
+
+  /// Ends every worker: each closes its connections.
+  mutating func end() {
+    for worker in sentinels.values { worker.requests.finish() }
+    for worker in nodes.values { worker.requests.finish() }
+    sentinels = [:]
+    nodes = [:]
+  }
+
+  private var nowMilliseconds: Int64 {
+    let elapsed = started.duration(to: .now).components
+    return elapsed.seconds * 1000 + elapsed.attoseconds / 1_000_000_000_000_000
+  }
+
+  private mutating func carryOut(
+    _ action: TrackerAction, _ now: Int64, _ tasks: inout DiscardingTaskGroup
+  ) {
+    switch action {
+    case .probe(let address): probe(address, now, &tasks)
+    case .pollSentinels: for address in sentinels.keys { poll(address, now) }
+    case .setPace(let pace):
+      self.pace = pace
+      if pace == .urgent { for address in sentinels.keys { hurry(address, now) } }
+    case .publish(let view): onView(view)
+    case .note(let note): onNote(note)
+    case .watchSentinels(let addresses): watch(addresses, now, &tasks)
+    }
+  }
+
+  // MARK: Sentinels
+
+  private mutating func watch(
+    _ addresses: [NodeAddress], _ now: Int64, _ tasks: inout DiscardingTaskGroup
+  ) {
+    guard case .sentinels(_, let masterName) = configuration.mode else { return }
+    let wanted = Set(addresses)
+    for (address, worker) in sentinels where !wanted.contains(address) {
+      worker.requests.finish()
+      sentinels[address] = nil
+    }
+    for address in addresses where sentinels[address] == nil {
+      let (requests, continuation) = AsyncStream<Void>.makeStream(
+        bufferingPolicy: .bufferingNewest(1))
+      sentinels[address] = Worker(requests: continuation, usedAt: now)
+      let worker = SentinelWorker(
+        address: address, masterName: masterName, configuration: configuration, group: group,
+        inbox: inbox, requests: requests)
+      tasks.addTask { await worker.run() }
+      poll(address, now)
+    }
+  }
+
+  private mutating func poll(_ address: NodeAddress, _ now: Int64) {
+    guard var worker = sentinels[address] else { return }
+    worker.nextPollAt = now + pollWait(worker.failures)
+    sentinels[address] = worker
+    worker.requests.yield()
+  }
+
+  private mutating func hurry(_ address: NodeAddress, _ now: Int64) {
+    guard let worker = sentinels[address] else { return }
+    let soon = now + pollWait(worker.failures)
+    sentinels[address]?.nextPollAt = min(worker.nextPollAt, soon)
+  }
+
+  /// A sentinel that does not answer is asked less often, but never much less while it matters.
+  private func pollWait(_ failures: Int) -> Int64 {
+    let timings = configuration.timings
+    let isUrgent = pace == .urgent
+    let base = Backoff.jittered(isUrgent ? timings.urgentPollMilliseconds : timings.pollMilliseconds)
+    guard failures > 0 else { return base }
+    let limit = isUrgent ? timings.backoffMaxMilliseconds / 4 : timings.backoffMaxMilliseconds
+    return max(base, Backoff.milliseconds(failures: failures, max: limit))
+  }
+
+  private mutating func noteOutcome(of event: TrackerEvent, _ now: Int64) {
+    switch event {
+    case .sentinelPolled(let poll): sentinels[poll.address]?.failures = 0
+    case .sentinelFailed(let address, _): sentinels[address]?.failures += 1
+    case .subscribed, .announced, .nodeProbed, .nodeFailed, .linkReported, .tick: break
+    }
+  }
+
+  // MARK: Nodes
+
+  private mutating func probe(
+    _ address: NodeAddress, _ now: Int64, _ tasks: inout DiscardingTaskGroup
+  ) {
+    if nodes[address] == nil {
+      let (requests, continuation) = AsyncStream<Void>.makeStream(
+        bufferingPolicy: .bufferingNewest(1))
+      nodes[address] = Worker(requests: continuation, usedAt: now)
+      let worker = NodeWorker(
+        address: address, configuration: configuration, group: group, inbox: inbox,
+        requests: requests)
+      tasks.addTask { await worker.run() }
+    }
+    nodes[address]?.usedAt = now
+    nodes[address]?.requests.yield()
+  }
+
+  private mutating func onTick(_ now: Int64) {
+    for (address, worker) in sentinels where now >= worker.nextPollAt { poll(address, now) }
+    for (address, worker) in nodes where now - worker.usedAt > Self.nodeIdleMilliseconds {
+      worker.requests.finish()
+      nodes[address] = nil
+    }
+  }
+}

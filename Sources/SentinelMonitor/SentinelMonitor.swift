@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+public import Failover
+public import NIOCore
+import Synchronization
+
+/// What the monitor knows, for `STATUS=` and the command line.
+public typealias MonitorStatus = TrackerStatus
+
+/// The control plane: watches the sentinels and the master, and tells the shards.
+///
+/// All decisions are the tracker's; this carries its actions out.
+public final class SentinelMonitor: Sendable {
+  private let configuration: MonitorConfiguration
+  private let group: any EventLoopGroup
+  private let onView: @Sendable (MasterView) -> Void
+  private let onNote: @Sendable (TrackerNote) -> Void
+  private let inbox = Inbox()
+  private let isUrgent = Atomic(true)
+  private let lastStatus = Mutex(MonitorStatus())
+
+  /// Makes a monitor; nothing happens before `run`. `onView` and `onNote` are called one at a
+  /// time, in order, and must not block.
+  public init(
+    configuration: MonitorConfiguration,
+    group: any EventLoopGroup,
+    onView: @escaping @Sendable (MasterView) -> Void,
+    onNote: @escaping @Sendable (TrackerNote) -> Void
+  ) {
+    self.configuration = configuration
+    self.group = group
+    self.onView = onView
+    self.onNote = onNote
+  }
+
+  /// Watches until the task is cancelled, then closes every connection. Call once.
+  public func run() async {
+    await withDiscardingTaskGroup { tasks in
+      tasks.addTask { await self.tick() }
+      var loop = MonitorLoop(
+        configuration: configuration, group: group, inbox: inbox, onView: onView, onNote: onNote)
+      for await _ in inbox.signals {
+        for item in inbox.drain() { loop.take(item, &tasks) }
+        isUrgent.store(loop.pace == .urgent, ordering: .relaxed)
+        let status = loop.status
+        lastStatus.withLock { $0 = status }
+      }
+      loop.end()
+      tasks.cancelAll()
+    }
+  }
+
+  /// Takes what a shard saw on a link. Callable from any thread; never blocks.
+  public func report(_ report: LinkReport) {
+    inbox.post(.linkReported(report))
+  }
+
+  /// What is known now.
+  public func status() async -> MonitorStatus {
+    lastStatus.withLock { $0 }
+  }
+
+  private func tick() async {
+    while !Task.isCancelled {
+      inbox.post(.tick)
+      let wait: Int64 = isUrgent.load(ordering: .relaxed) ? 20 : 50
+      try? await Task.sleep(for: .milliseconds(wait))
+    }
+  }
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Failover
+import NIOCore
+import RESP
+
+/// Watches one sentinel: polls it when told to, and holds a subscription. A sentinel that stays
+/// silent delays nobody but its own worker.
+struct SentinelWorker: Sendable {
+  let address: NodeAddress
+  let masterName: String
+  let configuration: MonitorConfiguration
+  let group: any EventLoopGroup
+  let inbox: Inbox
+  /// Each element asks for one poll; its end ends the worker.
+  let requests: AsyncStream<Void>
+
+  func run() async {
+    await withTaskGroup(of: Void.self) { tasks in
+      tasks.addTask { await pollWhenAsked() }
+      tasks.addTask { await keepSubscribed() }
+      await tasks.next()
+      tasks.cancelAll()
+    }
+  }
+
+  private var dialer: Dialer {
+    Dialer(
+      address: address, tls: configuration.sentinelTLS,
+      credentials: configuration.sentinelCredentials, timings: configuration.timings, group: group)
+  }
+
+  // MARK: Polls
+
+  private func pollWhenAsked() async {
+    var connection = KeptConnection(dialer: dialer)
+    var listsAt: ContinuousClock.Instant?
+    for await _ in requests {
+      // The lists are long and change seldom.
+      let withLists = listsAt.map { $0.duration(to: .now) >= .milliseconds(900) } ?? true
+      do throws(ConnectionError) {
+        let replies = try await connection.ask(
+          SentinelPoll.commands(masterName: masterName, withLists: withLists),
+          timeoutMilliseconds: configuration.timings.queryTimeoutMilliseconds)
+        let poll = try SentinelPoll(address: address, replies: replies)
+        if withLists { listsAt = .now }
+        inbox.post(.sentinelPolled(poll))
+      } catch {
+        connection.failed(error)
+        if !Task.isCancelled { inbox.post(.sentinelFailed(address, error.failure)) }
+      }
+    }
+    connection.close()
+  }
+
+  // MARK: Subscription
+
+  private func keepSubscribed() async {
+    var dialer = dialer
+    var failures = 0
+    var notedRefusal: String?
+    while !Task.isCancelled {
+      do throws(ConnectionError) {
+        try await subscribe(&dialer) { failures = 0 }
+        notedRefusal = nil
+      } catch {
+        if case .authentication(let message) = error.failure, notedRefusal != message {
+          notedRefusal = message
+          inbox.post(.note(.authenticationFailed(address, isSentinel: true, message: message)))
+        }
+      }
+      let wait = Backoff.milliseconds(
+        failures: failures, max: configuration.timings.backoffMaxMilliseconds)
+      failures += 1
+      try? await Task.sleep(for: .milliseconds(wait))
+    }
+  }
+
+  /// Returns when the subscription ends.
+  private func subscribe(
+    _ dialer: inout Dialer, onSubscribed: () -> Void
+  ) async throws(ConnectionError) {
+    let (values, continuation) = AsyncStream<RESPValue>.makeStream(
+      bufferingPolicy: .bufferingOldest(512))
+    let connection = try await dialer.open(
+      onPush: { value in
+        if case .enqueued = continuation.yield(value) { return true }
+        return false
+      },
+      onClose: { continuation.finish() })
+    defer { connection.close() }
+    let replies = try await connection.ask(
+      [["PSUBSCRIBE", "*"]], timeoutMilliseconds: configuration.timings.queryTimeoutMilliseconds)
+    if case .error(let message) = replies.first {
+      let error = ConnectionError.classify(message)
+      dialer.remember(error)
+      throw error
+    }
+    onSubscribed()
+    inbox.post(.subscribed(address))
+    await listen(to: values, on: connection)
+  }
+
+  private func listen(to values: AsyncStream<RESPValue>, on connection: RESPConnection) async {
+    let heard = LastHeard()
+    await withTaskGroup(of: Void.self) { tasks in
+      tasks.addTask { await ping(connection, heard) }
+      tasks.addTask {
+        for await value in values {
+          heard.touch()
+          announce(value)
+        }
+      }
+      await tasks.next()
+      connection.close()
+      tasks.cancelAll()
+    }
+  }
+
+  private func ping(_ connection: RESPConnection, _ heard: LastHeard) async {
+    let timings = configuration.timings
+    while !Task.isCancelled,
+      heard.age < .milliseconds(timings.subscriptionSilenceMilliseconds)
+    {
+      connection.send(["PING"])
+      try? await Task.sleep(for: .milliseconds(timings.subscriptionPingMilliseconds))
+    }
+  }
+
+  /// `pmessage`, pattern, channel, payload; everything else is a pong.
+  private func announce(_ value: RESPValue) {
+    guard let words = value.elements, words.count == 4, words[0].text == "pmessage",
+      let name = words[2].text, let payload = words[3].text
+    else { return }
+    inbox.post(.announced(sentinel: address, name: name, payload: payload))
+  }
+}

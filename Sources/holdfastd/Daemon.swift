@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+import Failover
+import Gateway
+import Logging
+import NIOCore
+import NIOPosix
+import Proxy
+import SentinelMonitor
+import ServiceLifecycle
+import Settings
+import Systemd
+import UnixSignals
+
+/// The parts put together: the monitor tells the gateway who is master, the gateway tells the monitor what its
+/// links see, the journal hears of both.
+struct Daemon {
+  let settings: Settings
+
+  /// Serves until SIGTERM or SIGINT, then drains.
+  func run() async throws {
+    let activated = try SocketActivation.listeners()
+    let wiring = try Wiring(settings: settings)
+    let journal = Journal(leastPriority: wiring.leastPriority)
+    let dataLoops = MultiThreadedEventLoopGroup(numberOfThreads: settings.pool.shards)
+    let controlLoops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+
+    let reports = AsyncStream.makeStream(
+      of: LinkReport.self, bufferingPolicy: .bufferingNewest(1024))
+    let gateway = try await Gateway(configuration: wiring.gateway, group: dataLoops) {
+      reports.continuation.yield($0)
+    }
+    let monitor = SentinelMonitor(
+      configuration: wiring.monitor, group: controlLoops,
+      onView: { gateway.publish($0) },
+      onNote: { journal.post(JournalEvent($0)) })
+    try await listen(gateway, activated)
+
+    let services = ServiceGroup(
+      configuration: ServiceGroupConfiguration(
+        services: [
+          .init(service: MonitorService(monitor: monitor, reports: reports.stream)),
+          .init(service: StatusService(monitor: monitor, gateway: gateway)),
+          .init(
+            service: GatewayService(
+              gateway: gateway, journal: journal,
+              drainMilliseconds: Int64(settings.shutdown.drainMilliseconds))),
+        ],
+        gracefulShutdownSignals: [.sigterm, .sigint],
+        logger: Logger(label: "holdfastd") { _ in SwiftLogNoOpLogHandler() }))
+
+    announceStart(journal)
+    try await services.run()
+    journal.post(JournalEvent(priority: .info, messageID: .stopped, message: "stopped"))
+    _ = journal.flush(timeoutMilliseconds: 1000)
+    try await dataLoops.shutdownGracefully()
+    try await controlLoops.shutdownGracefully()
+  }
+
+  private func listen(_ gateway: Gateway, _ activated: [ActivatedSocket]) async throws {
+    let backlog = Int32(settings.listen.backlog)
+    if activated.isEmpty {
+      let descriptor = try UnixListener.open(
+        path: settings.listen.path, mode: settings.listen.mode, group: settings.listen.group,
+        backlog: backlog)
+      try await gateway.serve(listening: descriptor, backlog: backlog)
+    }
+    for socket in activated {
+      try await gateway.serve(listening: socket.descriptor, backlog: backlog)
+    }
+  }
+
+  private func announceStart(_ journal: Journal) {
+    let source =
+      settings.redis.address.map { "Redis \($0)" }
+      ?? "master \(settings.sentinel.master) of \(settings.sentinel.addresses.count) sentinels"
+    journal.post(
+      JournalEvent(
+        priority: .notice, messageID: .started,
+        message: "holdfastd \(Holdfastd.version) serves \(settings.listen.path), following \(source)",
+        fields: [("HOLDFAST_VERSION", Holdfastd.version)]))
+    Notify.ready(status: "waiting for the first verified master")
+  }
+}
+
+/// Runs the control plane; ended last, so that the data plane knows the master to its end.
+private struct MonitorService: Service {
+  let monitor: SentinelMonitor
+  let reports: AsyncStream<LinkReport>
+
+  func run() async {
+    await withTaskGroup(of: Void.self) { tasks in
+      tasks.addTask { await monitor.run() }
+      tasks.addTask { for await report in reports { monitor.report(report) } }
+      await cancelWhenGracefulShutdown { await Self.untilCancelled() }
+      tasks.cancelAll()
+    }
+  }
+
+  private static func untilCancelled() async {
+    while !Task.isCancelled { try? await Task.sleep(for: .seconds(3600)) }
+  }
+}
+
+/// Keeps `STATUS=` true.
+private struct StatusService: Service {
+  let monitor: SentinelMonitor
+  let gateway: Gateway
+
+  func run() async throws {
+    await cancelWhenGracefulShutdown {
+      var last = ""
+      while !Task.isCancelled {
+        let line = await statusLine()
+        if line != last { Notify.status(line) }
+        last = line
+        try? await Task.sleep(for: .milliseconds(500))
+      }
+    }
+  }
+
+  private func statusLine() async -> String {
+    let status = await monitor.status()
+    let waiting = (try? await gateway.statistics().waiting) ?? 0
+    let master = status.view.address.map { "\($0)" } ?? "none"
+    let sentinels =
+      status.sentinelsKnown == 0
+      ? "no sentinels" : "sentinels \(status.sentinelsReachable) of \(status.sentinelsKnown)"
+    let head =
+      switch status.view.state {
+      case .serving(let isProvisional):
+        "master \(master)\(isProvisional ? " (provisional)" : "")"
+      case .waiting(let reason): "waiting for a master (\(reason)), last \(master)"
+      case .hopeless(let reason): "no master (\(reason)), last \(master)"
+      }
+    return "\(head), generation \(status.view.generation), \(sentinels), \(waiting) requests waiting"
+  }
+}
+
+/// Stops the data plane first: what is in flight finishes while the master is still known.
+private struct GatewayService: Service {
+  let gateway: Gateway
+  let journal: Journal
+  let drainMilliseconds: Int64
+
+  func run() async throws {
+    await cancelWhenGracefulShutdown {
+      while !Task.isCancelled { try? await Task.sleep(for: .seconds(3600)) }
+    }
+    Notify.stopping()
+    journal.post(
+      JournalEvent(
+        priority: .notice, messageID: .draining,
+        message: "stopping: no new clients, requests in flight have \(drainMilliseconds) ms"))
+    try await gateway.stop(drainMilliseconds: drainMilliseconds)
+  }
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+import Failover
+import Gateway
+import NIOSSL
+import Proxy
+import RESP
+import SentinelMonitor
+import Settings
+import Systemd
+
+/// A setting that cannot be put to work.
+struct WiringError: Error, CustomStringConvertible {
+  let description: String
+}
+
+/// The settings as each part wants them.
+struct Wiring {
+  let gateway: GatewayConfiguration
+  let monitor: MonitorConfiguration
+  let leastPriority: Priority
+
+  init(settings: Settings) throws {
+    let redisSecret = try Secret(
+      username: settings.redis.username, file: settings.redis.passwordFile,
+      key: "redis.passwordFile")
+    let sentinelSecret = try Secret(
+      username: settings.sentinel.username, file: settings.sentinel.passwordFile,
+      key: "sentinel.passwordFile")
+    let redisTLS = try Self.context(settings.redis.tls, key: "redis.tls")
+    let sentinelTLS = try Self.context(settings.sentinel.tls, key: "sentinel.tls")
+
+    var gateway = GatewayConfiguration(proxy: Self.proxy(settings)) {
+      redisSecret.map { Proxy.Credentials(username: $0.username, password: $0.password()) }
+    }
+    gateway.shards = settings.pool.shards
+    gateway.connectTimeoutMilliseconds = Int64(settings.redis.connectTimeoutMilliseconds)
+    gateway.tls = redisTLS.map {
+      UpstreamTLS(context: $0, serverName: settings.redis.tls.serverName)
+    }
+    self.gateway = gateway
+
+    monitor = MonitorConfiguration(
+      mode: Self.mode(settings),
+      sentinelCredentials: {
+        sentinelSecret.map { .init(username: $0.username, password: $0.password()) }
+      },
+      redisCredentials: {
+        redisSecret.map { .init(username: $0.username, password: $0.password()) }
+      },
+      sentinelTLS: sentinelTLS.map {
+        .init(context: $0, serverName: settings.sentinel.tls.serverName)
+      },
+      redisTLS: redisTLS.map {
+        .init(context: $0, serverName: settings.redis.tls.serverName)
+      },
+      timings: Self.timings(settings))
+    leastPriority = Self.priority(settings.log.level)
+  }
+
+  private static func mode(_ settings: Settings) -> MonitorConfiguration.Mode {
+    if let address = settings.redis.address {
+      return .fixed(NodeAddress(host: address.host, port: address.port))
+    }
+    return .sentinels(
+      addresses: settings.sentinel.addresses.map { NodeAddress(host: $0.host, port: $0.port) },
+      masterName: settings.sentinel.master)
+  }
+
+  private static func timings(_ settings: Settings) -> MonitorConfiguration.Timings {
+    var timings = MonitorConfiguration.Timings()
+    timings.connectTimeoutMilliseconds = Int64(settings.sentinel.connectTimeoutMilliseconds)
+    timings.queryTimeoutMilliseconds = Int64(settings.sentinel.queryTimeoutMilliseconds)
+    timings.pollMilliseconds = Int64(settings.sentinel.pollMilliseconds)
+    return timings
+  }
+
+  /// Limits on all clients together are split over the shards.
+  private static func proxy(_ settings: Settings) -> ProxyConfiguration {
+    let shards = settings.pool.shards
+    func share(_ limit: Int) -> Int { max(1, (limit + shards - 1) / shards) }
+    var proxy = ProxyConfiguration()
+    proxy.version = Holdfastd.version
+    proxy.database = settings.redis.database
+    proxy.databasesMax = max(proxy.databasesMax, settings.redis.database + 1)
+    proxy.linksPerGroup = settings.pool.linksPerShard
+    proxy.sparesMax = settings.pool.sparesPerShard
+    proxy.leasesMax = settings.pool.leasedPerShard
+    proxy.checkIdleMilliseconds = Int64(settings.pool.checkIdleMilliseconds)
+    proxy.waitMilliseconds = Int64(settings.failover.waitMilliseconds)
+    proxy.commandTimeoutMilliseconds = Int64(settings.redis.commandTimeoutMilliseconds)
+    switch settings.replay {
+    case .standard: proxy.replay = .standard
+    case .strict: proxy.replay = .strict
+    }
+    proxy.clientsMax = share(settings.limits.clients)
+    proxy.requestLimits = ScanLimits(
+      bulkBytesMax: settings.limits.requestBytes,
+      elementsMax: settings.limits.requestArguments,
+      frameBytesMax: settings.limits.requestBytes)
+    proxy.inFlightPerClientMax = settings.limits.inFlightPerClient
+    proxy.inFlightBytesPerClientMax = settings.limits.inFlightBytesPerClient
+    proxy.inFlightMax = share(settings.limits.inFlightTotal)
+    proxy.inFlightBytesMax = share(settings.limits.inFlightBytesTotal)
+    proxy.outputBytesPerClientMax = settings.limits.outputBytesPerClient
+    proxy.idleClientMilliseconds = Int64(settings.limits.idleClientSeconds) * 1000
+    proxy.opened = Set(settings.commands.open.map { String($0.map { $0 == "|" ? " " : $0 }) })
+    proxy.keysMax = settings.commands.keysMax
+    return proxy
+  }
+
+  private static func priority(_ level: Settings.Log.Level) -> Priority {
+    switch level {
+    case .debug: .debug
+    case .info: .info
+    case .notice: .notice
+    case .warning: .warning
+    case .error: .error
+    }
+  }
+
+  private static func context(_ tls: Settings.TLS, key: String) throws -> NIOSSLContext? {
+    guard tls.enabled else { return nil }
+    do {
+      var configuration = TLSConfiguration.makeClientConfiguration()
+      if let file = tls.caFile { configuration.trustRoots = .file(file) }
+      if let file = tls.certificateFile {
+        configuration.certificateChain = try NIOSSLCertificate.fromPEMFile(file).map {
+          .certificate($0)
+        }
+      }
+      if let file = tls.keyFile {
+        configuration.privateKey = .privateKey(try NIOSSLPrivateKey(file: file, format: .pem))
+      }
+      switch tls.verify {
+      case .full: configuration.certificateVerification = .fullVerification
+      case .ca: configuration.certificateVerification = .noHostnameVerification
+      case .none: configuration.certificateVerification = .none
+      }
+      return try NIOSSLContext(configuration: configuration)
+    } catch {
+      throw WiringError(description: "\(key): certificates or key cannot be used: \(error)")
+    }
+  }
+}
+
+/// A password that is read again when its file has changed.
+private struct Secret: Sendable {
+  let username: String?
+  private let file: SecretFile
+
+  init?(username: String?, file: String?, key: String) throws {
+    guard let file else { return nil }
+    self.username = username
+    self.file = SecretFile(file)
+    do { _ = try self.file.read() } catch { throw WiringError(description: "\(key): \(error)") }
+  }
+
+  /// Empty while the file cannot be read: Redis then says that it is wrong.
+  func password() -> String { (try? file.read()) ?? "" }
+}

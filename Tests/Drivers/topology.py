@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A master, two replicas, three sentinels and a holdfastd in front of them, for the drivers' tests.
+
+With plain=True a single Redis on a Unix socket instead: what passes there and fails through holdfastd is
+holdfastd's fault. Everything listens on loopback or in a temporary folder, and ends with this process,
+whatever ends it. Run by itself, it prints the socket's path and waits:  python3 topology.py [--plain]
+"""
+import atexit
+import ctypes
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+import resp
+
+HOST = "127.0.0.1"
+MASTER_NAME = "mymaster"
+PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+
+class Missing(Exception):
+    """Something that this machine lacks; the text says what to do."""
+
+
+def server_program():
+    """Debian's redis-tools carries the server under another name: it looks at argv[0]."""
+    named = os.environ.get("HOLDFAST_REDIS_SERVER")
+    for candidate in [named] if named else ["redis-server", "valkey-server", "redis-check-rdb",
+                                            "valkey-check-rdb"]:
+        if found := shutil.which(candidate):
+            return found
+    raise Missing("no redis-server found: install redis-tools, or set HOLDFAST_REDIS_SERVER")
+
+
+def holdfastd_program():
+    named = os.environ.get("HOLDFASTD")
+    built = [os.path.join(PROJECT, ".build", kind, "holdfastd") for kind in ("debug", "release")]
+    found = [path for path in ([named] if named else built) if os.access(path, os.X_OK)]
+    if not found:
+        raise Missing("no holdfastd found: swift build --product holdfastd, or set HOLDFASTD")
+    return max(found, key=os.path.getmtime)
+
+
+def wait_until(what, condition, seconds=20.0):
+    """Polls until the condition holds and returns its value; trouble with a socket counts as not yet."""
+    deadline, last = time.monotonic() + seconds, None
+    while time.monotonic() < deadline:
+        try:
+            if value := condition():
+                return value
+        except (OSError, resp.ErrorReply) as error:
+            last = error
+        time.sleep(0.02)
+    raise RuntimeError(f"not within {seconds:g} s: {what}" + (f" ({last})" if last else ""))
+
+
+def ask(address, *command):
+    with resp.Connection(address, timeout=2.0) as connection:
+        return connection.call(*command)
+
+
+def _die_with_parent():
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Topology:
+    def __init__(self, plain=False):
+        self.plain = plain
+        self.folder = tempfile.mkdtemp(prefix="holdfast-drivers-")
+        self.socket = os.path.join(self.folder, "s.sock")
+        self.processes = []
+        self.ports = {}  # of Redis nodes: port to process
+        self.sentinels = []
+        self.front = None  # the process behind the socket
+        atexit.register(self.stop)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda received, _: sys.exit(128 + received))
+
+    def start(self):
+        if self.plain:
+            self.front, _ = self._redis("redis", ["--unixsocket", self.socket])
+        else:
+            self._start_replicated()
+            self._start_holdfastd()
+        wait_until("a PONG from the socket", lambda: ask(self.socket, "PING") == b"PONG")
+        wait_until("a write through the socket", lambda: ask(self.socket, "SET", "ready", 1, "EX", 60))
+
+    def _start_replicated(self):
+        self.master_process, self.master_port = self._redis("master")
+        for number in (1, 2):
+            self._redis(f"replica{number}", ["--replicaof", HOST, str(self.master_port)])
+        wait_until("two replicas online", lambda: sum(
+            b"state=online" in line
+            for line in ask((HOST, self.master_port), "INFO", "replication").splitlines()) == 2)
+        for number in (1, 2, 3):
+            self._sentinel(f"sentinel{number}")
+        wait_until("sentinels that know each other and both replicas", lambda: all(
+            self._knows(port) for port in self.sentinels), 30.0)
+
+    def _knows(self, port):
+        flat = ask((HOST, port), "SENTINEL", "MASTER", MASTER_NAME)
+        about = dict(zip(flat[::2], flat[1::2]))
+        return (about[b"num-slaves"], about[b"num-other-sentinels"]) == (b"2", b"2")
+
+    def _start_holdfastd(self):
+        seeds = ",".join(f"{HOST}:{port}" for port in self.sentinels)
+        program = holdfastd_program()
+        self.front = self._run("holdfastd", program, [
+            program, "--listen", self.socket, "--sentinels", seeds, "--master", MASTER_NAME])
+
+    def _redis(self, name, options=()):
+        return self._on_free_port(name, lambda port: [
+            "redis-server", "--bind", HOST, "--port", str(port), "--dir", self.folder, "--save", "",
+            "--dbfilename", f"{name}.rdb", "--repl-diskless-sync-delay", "0", *options], self.ports)
+
+    def _sentinel(self, name):
+        def command(port):
+            path = os.path.join(self.folder, f"{name}.conf")
+            with open(path, "w", encoding="ascii") as file:
+                file.write(f"bind {HOST}\nport {port}\ndir {self.folder}\n"
+                           f"sentinel monitor {MASTER_NAME} {HOST} {self.master_port} 2\n"
+                           f"sentinel down-after-milliseconds {MASTER_NAME} 1000\n"
+                           f"sentinel failover-timeout {MASTER_NAME} 5000\n"
+                           f"sentinel parallel-syncs {MASTER_NAME} 1\n")
+            return ["redis-sentinel", path, "--sentinel"]
+        _, port = self._on_free_port(name, command, {})
+        self.sentinels.append(port)
+
+    def _on_free_port(self, name, command, started):
+        """Tries another port where someone was quicker to take it."""
+        for _ in range(5):
+            port = self._free_port()
+            process = self._run(name, server_program(), command(port))
+
+            def settled():
+                if process.poll() is not None:
+                    return "ended"
+                about = ask((HOST, port), "INFO", "server")
+                return f"process_id:{process.pid}\r\n".encode() in about and "up"
+            if wait_until(f"{name} on port {port}", settled) == "up":
+                started[port] = process
+                return process, port
+        raise RuntimeError(f"{name} does not start: {self.log_of(name)}")
+
+    def _free_port(self):
+        # Below the range that outgoing connections take theirs from.
+        while True:
+            port = random.randrange(15000, 32000)
+            with socket.socket() as probe:
+                try:
+                    probe.bind((HOST, port))
+                    return port
+                except OSError:
+                    continue
+
+    def _run(self, name, executable, argv):
+        with open(os.path.join(self.folder, f"{name}.log"), "ab") as log:
+            process = subprocess.Popen(argv, executable=executable, stdin=subprocess.DEVNULL,
+                                       stdout=log, stderr=log, cwd=self.folder,
+                                       preexec_fn=_die_with_parent)
+        self.processes.append(process)
+        return process
+
+    def log_of(self, name, lines=15):
+        with open(os.path.join(self.folder, f"{name}.log"), encoding="utf-8", errors="replace") as log:
+            return "".join(log.readlines()[-lines:])
+
+    def kill_master(self):
+        """SIGKILL, as a crash is; returns at once."""
+        (self.front if self.plain else self.master_process).kill()
+
+    def wait_for_new_master(self):
+        """The address of the promoted replica, once every sentinel names it and it says so itself."""
+        def agreed():
+            named = {tuple(ask((HOST, port), "SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER_NAME))
+                     for port in self.sentinels}
+            port = int(next(iter(named))[1])
+            is_new = len(named) == 1 and port != self.master_port
+            return port if is_new and ask((HOST, port), "ROLE")[0] == b"master" else None
+        return HOST, wait_until("a new master", agreed, 30.0)
+
+    def master_address(self):
+        """Where to look at the data without holdfastd in between."""
+        return self.socket if self.plain else (HOST, self.master_port)
+
+    def stop(self):
+        for process in reversed(self.processes):
+            if process.poll() is None:
+                process.terminate()
+        deadline = time.monotonic() + 8.0
+        for process in self.processes:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.processes = []
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    topology = Topology(plain="--plain" in sys.argv[1:])
+    topology.start()
+    print(topology.socket, flush=True)
+    signal.pause()
