@@ -31,7 +31,6 @@ let package = Package(
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
-    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
   ],
   targets: [
     // Pure: bytes, decisions, the data path's state machines.
@@ -39,7 +38,9 @@ let package = Package(
     .target(name: "Failover", swiftSettings: strict),
     .target(
       name: "Proxy",
-      dependencies: ["Failover", "RESP", .product(name: "DequeModule", package: "swift-collections")],
+      dependencies: [
+        "Failover", "RESP", .product(name: "DequeModule", package: "swift-collections"),
+      ],
       swiftSettings: strict),
 
     // Input and output.
@@ -72,18 +73,20 @@ let package = Package(
     // Real Redis and Sentinel processes, for the demo, the tests and the benchmarks.
     .target(
       name: "RedisLab",
-      dependencies: ["RESP", .product(name: "Subprocess", package: "swift-subprocess")],
+      dependencies: ["RESP"],
       swiftSettings: strict),
     .executableTarget(
       name: "holdfast-lab",
       dependencies: [
-        "RedisLab", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "RESP", "RedisLab", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
 
     .testTarget(name: "RESPTests", dependencies: ["RESP"], swiftSettings: strict),
     .testTarget(name: "FailoverTests", dependencies: ["Failover"], swiftSettings: strict),
-    .testTarget(name: "ProxyTests", dependencies: ["Failover", "Proxy", "RESP"], exclude: ["Fixtures"], swiftSettings: strict),
+    .testTarget(
+      name: "ProxyTests", dependencies: ["Failover", "Proxy", "RESP"], exclude: ["Fixtures"],
+      swiftSettings: strict),
     .testTarget(name: "SettingsTests", dependencies: ["Settings"], swiftSettings: strict),
     .testTarget(name: "SystemdTests", dependencies: ["Systemd"], swiftSettings: strict),
     .testTarget(

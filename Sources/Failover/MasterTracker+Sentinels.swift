@@ -115,8 +115,11 @@ extension MasterTracker {
   /// second addresses of one that answers elsewhere. Seeds stay whatever happens.
   mutating func updateMembership(_ now: Int64) {
     let before = sentinels.map(\.address)
-    for record in sentinels where record.isReachable {
-      for peer in record.peers { listed(peer, now) }
+    // A seed's name may stand for an address that others list: seeds get the first word.
+    if sentinels.allSatisfy({ !$0.isSeed || $0.wasTried }) {
+      for record in sentinels where record.isReachable {
+        for peer in record.peers { listed(peer, now) }
+      }
     }
     var answering = Set(sentinels.lazy.filter { $0.isSeed && $0.isReachable }.compactMap(\.id))
     sentinels.removeAll { record in
@@ -135,10 +138,17 @@ extension MasterTracker {
     if let index = index(of: peer.address) {
       sentinels[index].listedAt = now
     } else if sentinels.count < configuration.sentinelsMax,
-      !sentinels.contains(where: { $0.isReachable && $0.id == peer.id })
+      !sentinels.contains(where: { isWatched($0, as: peer.id, now) })
     {
       sentinels.append(SentinelRecord(address: peer.address, isSeed: false, listedAt: now))
     }
+  }
+
+  /// A silent one keeps its place for a while: it is more likely down than moved.
+  private func isWatched(_ record: SentinelRecord, as id: String, _ now: Int64) -> Bool {
+    guard record.id == id else { return false }
+    return record.isReachable
+      || now - (record.answeredAt ?? .min) < configuration.movedMilliseconds
   }
 
   /// A replica counts as promotable while any reachable sentinel thinks so.

@@ -86,13 +86,13 @@ extension MasterTracker {
     _ generation: Generation, _ votes: [String: SentinelWord], _ now: Int64
   ) -> MasterView.State {
     if generation.isInGap {
-      if isBeingReplaced(generation.address, votes) {
-        return .waiting(reason: "a failover is replacing \(generation.address)")
-      }
       let since = generation.regainedAt
       if since == nil {
         self.generation?.regainedAt = now
         becomeUrgent(now)
+      }
+      if isBeingReplaced(generation.address, votes) {
+        return .waiting(reason: "a failover is replacing \(generation.address)")
       }
       let isHeardSince = votes.values.contains { $0.heardAt >= since ?? .max }
       if !votes.isEmpty, !isHeardSince {

@@ -30,7 +30,6 @@ public struct MasterTracker: Tracker {
   var quorumShortSince: Int64?
   var isQuorumNotedLost = false
   var notedDisagreement: [NodeAddress] = []
-  var notedRefusal: String?
   var promotable: [NodeAddress: Bool] = [:]
 
   var urgentUntil: Int64 = .min

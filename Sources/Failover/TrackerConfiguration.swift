@@ -20,6 +20,8 @@ public struct TrackerConfiguration: Sendable {
   public var hopelessAfterMilliseconds: Int64 = 1500
   /// At the start, how long to wait for other sentinels after the first answer.
   public var settleMilliseconds: Int64 = 200
+  /// A silent sentinel may have moved after this: an address that others list for it is tried.
+  public var movedMilliseconds: Int64 = 30_000
   /// A discovered sentinel that answers nobody and that nobody lists is forgotten after this.
   public var forgetMilliseconds: Int64 = 60_000
 

@@ -12,7 +12,8 @@ struct Dialer {
   let timings: MonitorConfiguration.Timings
   let group: any EventLoopGroup
 
-  private var refusal: (credentials: Credentials?, error: ConnectionError, until: ContinuousClock.Instant)?
+  private var refusal:
+    (credentials: Credentials?, error: ConnectionError, until: ContinuousClock.Instant)?
 
   init(
     address: NodeAddress, tls: TLS?, credentials: @escaping @Sendable () -> Credentials?,

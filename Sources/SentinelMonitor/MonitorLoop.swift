@@ -133,7 +133,8 @@ struct MonitorLoop {
   private func pollWait(_ failures: Int) -> Int64 {
     let timings = configuration.timings
     let isUrgent = pace == .urgent
-    let base = Backoff.jittered(isUrgent ? timings.urgentPollMilliseconds : timings.pollMilliseconds)
+    let base = Backoff.jittered(
+      isUrgent ? timings.urgentPollMilliseconds : timings.pollMilliseconds)
     guard failures > 0 else { return base }
     let limit = isUrgent ? timings.backoffMaxMilliseconds / 4 : timings.backoffMaxMilliseconds
     return max(base, Backoff.milliseconds(failures: failures, max: limit))

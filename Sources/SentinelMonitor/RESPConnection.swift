@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Failover
+import Glibc
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -100,9 +101,9 @@ struct RESPConnection: Sendable {
     channel.close(promise: nil)
   }
 
-  private static func describe(_ error: any Error) -> String {
+  fileprivate static func describe(_ error: any Error) -> String {
     switch error {
-    case let error as IOError: String(describing: error)
+    case let error as IOError: String(cString: strerror(error.errnoCode))
     case let error as NIOConnectionError:
       error.connectionErrors.first.map { describe($0.error) }
         ?? "no address for \(error.host)"
@@ -194,7 +195,8 @@ final class RESPClientHandler: ChannelDuplexHandler {
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    fail(ConnectionError(failure: .unreachable(String(describing: error)), isClosed: true))
+    fail(
+      ConnectionError(failure: .unreachable(RESPConnection.describe(error)), isClosed: true))
     context.close(promise: nil)
   }
 

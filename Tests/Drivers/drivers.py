@@ -88,7 +88,9 @@ def finish(driver, seconds):
         driver.process.kill()
         driver.process.communicate()
         return f"not done within {seconds:g} s", 1
-    return " / ".join(complaint.strip().splitlines()[-2:]), driver.process.returncode
+    lines = complaint.strip().splitlines()
+    # The last lines say it in a Python traceback; bad_input.py has one line for each failure.
+    return " / ".join(lines if driver is BAD_INPUT else lines[-1:]), driver.process.returncode
 
 
 def run_session(driver, socket):
