@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import NIOSSL
 import Proxy
+import RESP
 
 /// TLS towards Redis.
 public struct UpstreamTLS: Sendable {
   /// What is trusted, and who we are.
   public let context: NIOSSLContext
-  /// The name that the certificate must have; nil: it is not checked.
+  /// The name that the certificate must have; nil: the host connected to.
   public let serverName: String?
 
   /// TLS with this context.

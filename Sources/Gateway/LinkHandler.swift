@@ -30,6 +30,9 @@ final class LinkHandler: ChannelInboundHandler {
   ) -> EventLoopFuture<any Channel> {
     let bound = NIOLoopBound(shard, eventLoop: shard.loop)
     let tls = shard.configuration.tls
+    let literal = try? SocketAddress(ipAddress: address.host, port: address.port)
+    // Certificates are checked against the name; where there is none, against the address.
+    let serverName = tls?.serverName ?? (literal == nil ? address.host : nil)
     let bootstrap = ClientBootstrap(group: shard.loop)
       .connectTimeout(.milliseconds(shard.configuration.connectTimeoutMilliseconds))
       .channelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -40,15 +43,13 @@ final class LinkHandler: ChannelInboundHandler {
         channel.eventLoop.makeCompletedFuture {
           if let tls {
             try channel.pipeline.syncOperations.addHandler(
-              NIOSSLClientHandler(context: tls.context, serverHostname: tls.serverName))
+              NIOSSLClientHandler(context: tls.context, serverHostname: serverName))
           }
           try channel.pipeline.syncOperations.addHandler(LinkHandler(id: id, shard: bound.value))
         }
       }
     // A literal address needs no resolver, whose answer would come from another thread.
-    if let literal = try? SocketAddress(ipAddress: address.host, port: address.port) {
-      return bootstrap.connect(to: literal)
-    }
+    if let literal { return bootstrap.connect(to: literal) }
     return bootstrap.connect(host: address.host, port: address.port)
   }
 

@@ -24,7 +24,9 @@ public final class Client {
     case reply
     /// What it asked of its subscriptions must have arrived.
     case marker
-    /// It is closed once its replies are written.
+    /// Redis could not execute its command now: it is taken again a little later.
+    case retry
+    /// It is closed once its replies have come and are written.
     case closing
   }
 
@@ -60,6 +62,13 @@ public final class Client {
   var waitDeadlineMilliseconds: Int64 = 0
   /// Its wait has ended without a master: everything it has sent so far is answered so.
   var isFailingFast = false
+  /// When its command is taken again (``Block/retry``).
+  var retryMilliseconds: Int64 = 0
+  /// The first command that had to be sent again and is not answered yet, and until when it is tried.
+  var retryPosition: UInt64 = 0
+  var retryDeadlineMilliseconds: Int64 = 0
+  /// The I/O layer was asked to close it.
+  var isClosed = false
   var isReadPaused = false
   /// Whether its socket takes more replies; while it does not, no command is taken.
   var isWritable = true
@@ -95,6 +104,8 @@ public final class Client {
   /// What was watched is lost with its connection: the next transaction finds it changed.
   var isWatchBroken = false
   var isTracking = false
+  /// A command that may wait for data is alone on its connection.
+  var isBlocking = false
   /// Channels and patterns, as Redis counts them; shard channels apart.
   var subscriptionCount = 0
   var shardSubscriptionCount = 0

@@ -5,6 +5,7 @@ extension CommandTable {
     .local("AUTH", -2, .auth),
     .local("ECHO", 2, .echo),
     .local("HELLO", -1, .hello),
+    .local("HOLDFAST.PING", 1, .holdfastPing),
     .local("PING", -1, .ping),
     .local("QUIT", -1, .quit),
     .local("RESET", 1, .reset),

@@ -62,23 +62,6 @@ public struct ProxyConfiguration: Sendable {
   public init() {}
 }
 
-/// A name and password for Redis.
-public struct Credentials: Sendable, Equatable, CustomStringConvertible {
-  /// The ACL user; nil: the default user.
-  public let username: String?
-  /// The password.
-  public let password: String
-
-  /// Credentials.
-  public init(username: String?, password: String) {
-    self.username = username
-    self.password = password
-  }
-
-  /// Never shows the password.
-  public var description: String { "Credentials(\(username ?? "default"), ***)" }
-}
-
 /// The process at the other end of a client's socket.
 public struct Peer: Sendable, Equatable {
   /// Process id, 0 where unknown.

@@ -8,6 +8,10 @@ enum ErrorReply {
     "UNCERTAIN the connection to the master was lost after this command was sent; "
     + "it may or may not have been executed"
 
+  static let overtaken =
+    "NOMASTER the master could not execute this command, and executed a later one of this "
+    + "connection; nothing was executed"
+
   static let overloaded =
     "OVERLOADED too many commands are waiting for the master; nothing was executed, try again later"
 

@@ -49,7 +49,8 @@ enum Replay {
     }
   }
 
-  private static func mayTouch(_ left: Set<Int>?, _ right: Set<Int>?) -> Bool {
+  /// Whether commands with these keys may touch the same key; nil: any key.
+  static func mayTouch(_ left: Set<Int>?, _ right: Set<Int>?) -> Bool {
     guard let left, let right else { return true }
     return !left.isDisjoint(with: right)
   }

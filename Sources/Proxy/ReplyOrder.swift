@@ -13,7 +13,8 @@ struct ReplyOrder {
 
   var isSettled: Bool { issued == answered }
   var outstanding: Int { Int(issued - answered) }
-  var heldBytes: Int { held.reduce(0) { $0 + $1.reply.count } }
+  /// Bytes of replies that came before their turn.
+  private(set) var heldBytes = 0
 
   /// Takes the next command's position.
   mutating func issue() -> UInt64 {
@@ -38,6 +39,7 @@ struct ReplyOrder {
     while let next = held.first, next.position == answered {
       output.append(contentsOf: next.reply)
       answered += 1
+      heldBytes -= next.reply.count
       held.removeFirst()
     }
   }
@@ -46,5 +48,6 @@ struct ReplyOrder {
     let index = held.firstIndex { $0.position >= position } ?? held.endIndex
     precondition(index == held.endIndex || held[index].position != position)
     held.insert((position, reply), at: index)
+    heldBytes += reply.count
   }
 }

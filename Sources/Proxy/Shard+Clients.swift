@@ -65,7 +65,9 @@ extension Shard {
     if inputBytes + inFlightBytes > configuration.inFlightBytesMax {
       counters.overloaded += 1
       reply(client) { $0.writeError(ErrorReply.overloaded) }
-      close(client)
+      inputBytes -= client.inputCount
+      client.consumeInput(client.inputCount)
+      finish(client)
     }
     pauseReading(client)
   }
@@ -105,7 +107,10 @@ extension Shard {
   /// Ends a client's wait if its reason has ended.
   func reconsider(_ client: Client) {
     switch client.block {
-    case nil, .closing, .master, .lease, .reply, .marker: return
+    case nil, .master, .lease, .reply, .marker, .retry: return
+    case .closing:
+      if client.order.isSettled { close(client) }
+      return
     case .deferred: guard client.deferredCount == 0 else { return }
     case .settle: guard client.order.isSettled else { return }
     case .inFlight:
@@ -135,7 +140,7 @@ extension Shard {
         offset += request.byteCount
       } catch {
         reply(client) { $0.writeError("ERR \(error.message)") }
-        close(client)
+        finish(client)
         return bytes.count
       }
     }
@@ -164,6 +169,11 @@ extension Shard {
       client.block = .deferred
       return false
     }
+    // Local replies too are held while those before them are due.
+    guard client.order.outstanding < configuration.inFlightPerClientMax else {
+      client.block = .inFlight
+      return false
+    }
     let index = table.find(arguments)
     if client.lease != nil || client.transaction != .none {
       return takePinned(client, index, arguments, frame)
@@ -171,7 +181,7 @@ extension Shard {
     // An unknown command may be a module's.
     guard let index else { return forward(client, frame, .client) }
     let facts = table.facts(index)
-    switch facts.isRoutedByArguments ? table.route(of: index, arguments: arguments) : facts.route {
+    switch route(of: index, facts, arguments) {
     case .pass:
       return forward(client, frame, kind(of: index, arguments))
     case .local(let command):
@@ -187,7 +197,6 @@ extension Shard {
       guard hasArity(client, index, facts, arguments) else { return true }
       return takeWithoutLease(client, index, arguments)
     case .refused(let alternative):
-      if isOpened(index) { return forward(client, frame, .client) }
       reply(client) { $0.writeError(ErrorReply.refused(self.displayName(index), alternative)) }
       return true
     case .forbidden(let reason):
@@ -297,7 +306,9 @@ extension Shard {
     provideOutput(client)
     client.order.answer(position, with: reply, into: &client.output)
     queueOutput(client)
-    if client.output.count > configuration.outputBytesPerClientMax { abort(client) }
+    if client.output.count + client.order.heldBytes > configuration.outputBytesPerClientMax {
+      abort(client)
+    }
     if client.block != nil { reconsider(client) }
   }
 
@@ -312,9 +323,16 @@ extension Shard {
     }
   }
 
-  /// Closes a client once its replies are written.
+  /// Takes no more commands of a client, and closes it once all are answered.
+  func finish(_ client: Client) {
+    guard !client.order.isSettled else { return close(client) }
+    client.block = .closing
+  }
+
+  /// Closes a client once the replies that have come are written.
   func close(_ client: Client) {
-    guard client.block != .closing else { return }
+    guard !client.isClosed else { return }
+    client.isClosed = true
     client.block = .closing
     queueOutput(client)
     actions.append(.closeClient(client.id))
@@ -322,7 +340,8 @@ extension Shard {
 
   /// Closes a client at once.
   func abort(_ client: Client) {
-    guard client.block != .closing else { return }
+    guard !client.isClosed else { return }
+    client.isClosed = true
     client.block = .closing
     client.output = []
     actions.append(.abortClient(client.id))
@@ -343,8 +362,18 @@ extension Shard {
     return false
   }
 
-  func isOpened(_ index: CommandIndex) -> Bool {
-    !configuration.opened.isEmpty && configuration.opened.contains(displayName(index))
+  /// Where a command goes, with these arguments and these settings.
+  func route(
+    of index: CommandIndex, _ facts: CommandFacts, _ arguments: RequestArguments
+  ) -> Route {
+    let route =
+      facts.isRoutedByArguments ? table.route(of: index, arguments: arguments) : facts.route
+    guard case .refused = route, isOpened(index) else { return route }
+    return table.openedRoute(of: index, arguments: arguments)
+  }
+
+  private func isOpened(_ index: CommandIndex) -> Bool {
+    !configuration.opened.isEmpty && configuration.opened.contains(table[index].name)
   }
 
   /// A command's name as people write it: `CONFIG SET`.

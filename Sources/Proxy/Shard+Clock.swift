@@ -9,10 +9,12 @@ extension Shard {
   public func tick(nowMilliseconds: Int64) {
     now = nowMilliseconds
     endWaits()
+    endRetries()
     for case let link? in links { watch(link) }
     makeLinks()
     if configuration.idleClientMilliseconds > 0 { closeIdleClients() }
     if isDraining { closeSettledClients() }
+    if now - groupsCheckedMilliseconds >= 60_000 { closeIdleGroups() }
     runResumeQueue()
   }
 
@@ -40,6 +42,25 @@ extension Shard {
     }
   }
 
+  /// Links of a database or protocol that no client uses any more are closed; the configured one's stay.
+  private func closeIdleGroups() {
+    groupsCheckedMilliseconds = now
+    var used: Set<LinkGroupKey> = [
+      LinkGroupKey(database: configuration.database, version: .two)
+    ]
+    for client in clients.all {
+      used.insert(LinkGroupKey(database: client.database, version: client.version))
+    }
+    for (key, group) in groups where !used.contains(key) {
+      guard group.allSatisfy({ $0.queue.isEmpty && $0.deferred.isEmpty }) else { continue }
+      groups[key] = nil
+      for link in group {
+        links[link.slot] = nil
+        lose(link, event: nil)
+      }
+    }
+  }
+
   private func endWaits() {
     guard !masterWaiters.isEmpty || !leaseWaiters.isEmpty else { return }
     let waiting = masterWaiters + Array(leaseWaiters)
@@ -55,6 +76,16 @@ extension Shard {
       client.isFailingFast = true
       resume(client)
       client.isFailingFast = false
+    }
+  }
+
+  private func endRetries() {
+    guard !retryWaiters.isEmpty else { return }
+    var waiting: [ClientID] = []
+    swap(&waiting, &retryWaiters)
+    for id in waiting {
+      guard let client = clients[id], client.block == .retry else { continue }
+      if client.retryMilliseconds <= now { unblock(client) } else { retryWaiters.append(id) }
     }
   }
 
@@ -84,7 +115,7 @@ extension Shard {
   private func mayBlock(_ link: Link) -> Bool {
     switch link.purpose {
     case .shared, .spare: false
-    case .leased(let id): clients[id].map { $0.isStreaming || $0.block == .settle } ?? false
+    case .leased(let id): clients[id].map { $0.isStreaming || $0.isBlocking } ?? false
     }
   }
 

@@ -102,22 +102,18 @@ extension Shard {
     if client.isStreaming { return takeWhileSubscribed(client, link, index, arguments, frame) }
     guard let index else { return forward(client, frame, .client, on: link) }
     let facts = table.facts(index)
-    switch facts.isRoutedByArguments ? table.route(of: index, arguments: arguments) : facts.route {
+    switch route(of: index, facts, arguments) {
     case .pass: return forward(client, frame, .client, on: link)
     case .local(.hello), .local(.select):
-      guard client.order.isSettled else {
-        client.block = .settle
-        return false
-      }
       return takeStateOnLease(client, link, index, arguments)
     case .local(let command):
       guard hasArity(client, index, facts, arguments) else { return true }
       return takeLocal(client, command, arguments)
     case .pinned(let reason):
+      guard hasArity(client, index, facts, arguments) else { return true }
       return begin(reason, client, link, arguments, frame)
     case .pinnedOnly: return takePinnedOnly(client, link, index, arguments, frame)
     case .refused(let alternative):
-      if isOpened(index) { return forward(client, frame, .client, on: link) }
       reply(client) { $0.writeError(ErrorReply.refused(self.displayName(index), alternative)) }
       return true
     case .forbidden(let reason):
@@ -150,6 +146,7 @@ extension Shard {
     case .subscription: return sendWithMarker(client, link, frame)
     case .blocking:
       send(client, frame, .client, on: link)
+      client.isBlocking = true
       client.block = .settle
       return true
     }
@@ -162,14 +159,23 @@ extension Shard {
   ) -> Bool {
     switch table[index].name {
     case "UNWATCH": return forward(client, frame, .unwatch, on: link)
+    case "CLIENT|TRACKING":
+      client.isTracking = false
+      return forward(client, frame, .client, on: link)
+    case "CLIENT|CACHING", "CLIENT|GETREDIR", "CLIENT|TRACKINGINFO":
+      return forward(client, frame, .client, on: link)
     default: return takeWithoutLease(client, index, arguments)
     }
   }
 
-  /// `HELLO` and `SELECT` while something is watched or tracked.
-  private func takeStateOnLease(
+  /// `HELLO` and `SELECT` while something is watched, tracked or subscribed.
+  func takeStateOnLease(
     _ client: Client, _ link: Link, _ index: CommandIndex, _ arguments: RequestArguments
   ) -> Bool {
+    guard client.order.isSettled else {
+      client.block = .settle
+      return false
+    }
     let before = (client.database, client.version)
     guard case .local(let command) = table.facts(index).route else { return true }
     let isTaken = takeLocal(client, command, arguments)
@@ -188,23 +194,32 @@ extension Shard {
       client.isWatchBroken = false
       reply(client) { $0.writeSimple("OK") }
     case "EXEC", "DISCARD": reply(client) { $0.writeError("ERR \(name) without MULTI") }
-    default:
-      let version = client.version
-      let kind = name.lowercased()
-      reply(client) { out in
-        for index in 1..<max(2, arguments.count) {
-          out.writePushHeader(3, version)
-          out.writeBulk(kind)
-          if let channel = arguments.argument(index) {
-            out.writeBulk(channel)
-          } else {
-            out.writeNull(version)
-          }
-          out.writeInteger(0)
-        }
+    case "CLIENT|TRACKING": reply(client) { $0.writeSimple("OK") }
+    case "CLIENT|GETREDIR": reply(client) { $0.writeInteger(-1) }
+    case "CLIENT|CACHING", "CLIENT|TRACKINGINFO":
+      reply(client) {
+        $0.writeError("ERR CLIENT TRACKING is not on for this connection: turn it on first")
       }
+    default: answerUnsubscribe(client, name.lowercased(), arguments)
     }
     return true
+  }
+
+  /// `UNSUBSCRIBE` and its kin, of a client without subscriptions.
+  private func answerUnsubscribe(_ client: Client, _ kind: String, _ arguments: RequestArguments) {
+    let version = client.version
+    reply(client) { out in
+      for index in 1..<max(2, arguments.count) {
+        out.writePushHeader(3, version)
+        out.writeBulk(kind)
+        if let channel = arguments.argument(index) {
+          out.writeBulk(channel)
+        } else {
+          out.writeNull(version)
+        }
+        out.writeInteger(0)
+      }
+    }
   }
 
   // MARK: The end of a lease
@@ -229,10 +244,13 @@ extension Shard {
   func abandonLease(of client: Client) {
     guard let lease = client.lease, let link = link(lease) else { return }
     client.lease = nil
+    client.isBlocking = false
     link.purpose = .spare
-    if link.queue.isEmpty {
+    // A message on its way would be taken for the answer to `RESET`.
+    if link.queue.isEmpty && !client.isStreaming && !client.isTracking {
       giveBack(link)
     } else {
+      _ = leasedVerdicts(link.queue)
       lose(link, event: nil)
     }
     makeSpares()
@@ -241,12 +259,14 @@ extension Shard {
   /// A leased connection is lost. A transaction is never replayed; what had no effect yet is done again.
   func loseLease(of client: Client, _ link: Link, _ error: UnsafeRawBufferPointer?) {
     client.lease = nil
+    client.isBlocking = false
     let entries = link.queue
     if link.state != .idle {
       link.purpose = .spare
       lose(link, event: nil)
     }
     if client.isStreaming || client.isTracking || error != nil {
+      _ = leasedVerdicts(entries)
       if client.isTracking && client.version == .three {
         provideOutput(client)
         client.output += Array(">2\r\n$10\r\ninvalidate\r\n_\r\n".utf8)
@@ -258,48 +278,90 @@ extension Shard {
       client.transaction = .failed(isWatchBroken: client.isWatching)
     }
     client.isWatching = false
-    answerLeased(client, entries)
+    answerLeased(client, entries, isVoidable: !link.predecessors.contains(nil))
     if client.transaction == .ending { client.transaction = .none }
+    endPredecessor(link, of: client)
     reconsider(client)
   }
 
-  /// Answers what was unanswered on a lost leased connection.
-  private func answerLeased(_ client: Client, _ queue: InFlightQueue) {
-    for (due, command, verdict) in leasedVerdicts(queue) {
-      let isQueued = due.kind == .client && client.transaction != .none
-      switch (verdict, isQueued) {
-      case (_, true):
+  /// Answers what was unanswered on a lost leased connection. Not `isVoidable`: it may execute that yet.
+  private func answerLeased(_ client: Client, _ queue: InFlightQueue, isVoidable: Bool) {
+    let lost = leasedVerdicts(queue)
+    let begin = lost.lastIndex { name(of: $0.1) == "MULTI" } ?? -1
+    for (index, (due, command, verdict)) in lost.enumerated() {
+      let name = name(of: command)
+      if due.kind == .client && client.transaction != .none && index > begin {
         // Queued or about to be: `EXEC` will tell.
-        var queued: [UInt8] = []
-        queued.writeSimple("QUEUED")
-        queued.withUnsafeBytes { answer(client, due.position, $0) }
-      case (.resend, false) where due.kind == .transactionEnd:
+        answerSimple(client, due, "QUEUED")
+      } else if due.kind == .unwatch || name == "MULTI" || name == "WATCH" || name == "DISCARD" {
+        // What they begin is known to be lost, what they end has ended.
+        if due.kind == .unwatch { client.isWatchBroken = false }
+        answerSimple(client, due, "OK")
+      } else if verdict == .resend && due.kind == .transactionEnd {
         answerError(client, due.position, due.kind, ErrorReply.transactionLost)
-      case (.resend, false) where client.order.issued == due.position + 1:
-        // The last one: it is taken again as if it had just come.
-        client.order.withdrawLast()
-        inputBytes += command.count
-        client.unread(command)
-      case (.resend, false), (.uncertain, false):
+      } else if verdict == .resend && isVoidable && client.order.issued == due.position + 1 {
+        takeAgain(client, command)
+      } else {
         counters.uncertain += 1
         answerError(client, due.position, due.kind, ErrorReply.uncertain)
       }
     }
   }
 
-  /// A node that takes no writes, or cannot now: nothing of this connection's was executed.
-  func deferLeased(_ link: Link) -> Bool {
+  private func name(of command: [UInt8]) -> String? {
+    withArguments(command) { table.find($0).map { table[$0].name } }
+  }
+
+  private func answerSimple(_ client: Client, _ due: DueReply, _ text: StaticString) {
+    var bytes: [UInt8] = []
+    if due.kind != .silent { bytes.writeSimple(text) }
+    bytes.withUnsafeBytes { answer(client, due.position, $0) }
+  }
+
+  /// The last command of a client is taken again as if it had just come.
+  private func takeAgain(_ client: Client, _ command: [UInt8]) {
+    client.order.withdrawLast()
+    inputBytes += command.count
+    client.unread(command)
+    if client.block == nil { unblock(client) }
+  }
+
+  /// What a lost connection still holds must be void before anything else of its client's is executed.
+  private func endPredecessor(_ link: Link, of client: Client) {
+    guard let predecessor = link.predecessors.last, let shared = sharedLink(of: client) else { return }
+    if shared.isReady {
+      guard let predecessor, shared.facts.runID == link.predecessorRunID else { return }
+      var kill: [UInt8] = []
+      kill.writeCommand(["CLIENT", "KILL", "ID", "\(predecessor)"])
+      // It takes a position, so that nothing is executed elsewhere before it is answered.
+      let position = client.order.issue()
+      charge(client, kill.count)
+      kill.withUnsafeBytes { enqueue($0, client.id, position, .silent, on: shared) }
+    } else if shared.predecessors.isEmpty || shared.predecessorRunID == link.predecessorRunID {
+      shared.predecessors.append(predecessor)
+      shared.predecessorRunID = link.predecessorRunID
+    }
+  }
+
+  /// A node that takes no writes, or cannot now: a command that is alone on its connection is tried again.
+  func deferLeased(_ link: Link, retryMilliseconds: Int64) -> Bool {
     guard case .leased(let id) = link.purpose, let client = clients[id],
-      client.transaction == .none, link.queue.entries.first?.kind == .client
+      client.transaction == .none, !client.isTracking, link.queue.replyCount == 1,
+      let entry = link.queue.entries.first, entry.kind == .client,
+      client.order.issued == entry.position + UInt64(entry.count)
     else { return false }
-    let queue = link.queue
+    guard now < retryDeadline(of: client, client.order.issued - 1) else { return false }
+    guard let command = leasedVerdicts(link.queue).last?.1 else { return false }
     client.lease = nil
+    client.isBlocking = false
     client.isWatchBroken = client.isWatching
     client.isWatching = false
     link.purpose = .spare
     lose(link, event: nil)
-    answerLeased(client, queue)
-    reconsider(client)
+    client.block = .retry
+    client.retryMilliseconds = retryMilliseconds
+    retryWaiters.append(client.id)
+    takeAgain(client, command)
     return true
   }
 }

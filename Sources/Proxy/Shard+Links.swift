@@ -97,7 +97,8 @@ extension Shard {
         offset += frame.byteCount
         switch link.state {
         case .ready: deliver(link, frame, reply)
-        case .handshake: shakeHands(link, reply)
+        // What Redis still pushed to its last client answers nothing.
+        case .handshake: if !frame.isPush { shakeHands(link, reply) }
         case .idle, .connecting: return bytes.count
         }
       } catch {
@@ -116,7 +117,10 @@ extension Shard {
       return
     }
     if frame.isError, takeError(link, reply) { return }
-    if !link.deferred.isEmpty, mustReadAgain(link) { return }
+    if !link.deferred.isEmpty {
+      if mustReadAgain(link) { return }
+      if !frame.isError { endOvertaken(link) }
+    }
     if link.queue.entries.first?.kind == .scriptLoad { rememberScript(link, reply) }
     guard let due = link.queue.takeReply() else { return lose(link, event: .closed) }
     settle(link, due, reply)
@@ -132,7 +136,13 @@ extension Shard {
     case .setup:
       if reply.first == UInt8(ascii: "-") { return loseLease(of: client, link, reply) }
     case .client: answer(client, due.position, reply)
-    case .silent: answer(client, due.position, UnsafeRawBufferPointer(start: nil, count: 0))
+    case .silent:
+      answer(client, due.position, UnsafeRawBufferPointer(start: nil, count: 0))
+      // No command follows an `EXEC` before it is answered.
+      if client.transaction == .ending, client.order.isSettled {
+        client.transaction = .none
+        client.isWatching = false
+      }
     case .keysScan: continueKeys(client, link, reply)
     case .scriptLoad: answer(client, due.position, reply)
     case .transactionEnd:
@@ -143,7 +153,10 @@ extension Shard {
       client.isWatching = false
       answer(client, due.position, reply)
     }
-    if client.lease == link.id { releaseLeaseIfOver(client, link) }
+    if client.lease == link.id {
+      if client.order.isSettled { client.isBlocking = false }
+      releaseLeaseIfOver(client, link)
+    }
   }
 
   private func discharge(_ due: DueReply) {
@@ -220,7 +233,8 @@ extension Shard {
     guard link.state == .idle, view.isServing, link.connectMilliseconds <= now,
       let address = view.address
     else { return }
-    link.connection &+= 1
+    connectionCount &+= 1
+    link.connection = connectionCount
     link.state = .connecting
     link.generation = view.generation
     link.progressMilliseconds = now
@@ -302,9 +316,9 @@ extension Shard {
   /// Ends a group whose database Redis refuses; its clients are told so.
   private func dropGroup(_ key: LinkGroupKey) {
     for link in groups.removeValue(forKey: key) ?? [] {
+      links[link.slot] = nil
       lose(link, event: nil)
       expire(link, all: true)
-      links[link.slot] = nil
     }
     for client in clients.all where client.database == key.database && client.lease == nil {
       client.link = nil
@@ -326,8 +340,12 @@ extension Shard {
     switch link.purpose {
     case .shared:
       walk(link)
-      connect(link)
-    case .spare: drop(link)
+      if links[link.slot] === link { connect(link) }
+    case .spare:
+      spares.removeAll { $0 === link }
+      link.queue.removeAll()
+      // One that failed keeps its place, and with it its patience.
+      if event == nil { drop(link) }
     case .leased(let id):
       drop(link)
       if let client = clients[id] { loseLease(of: client, link, nil) }

@@ -14,7 +14,7 @@ extension Shard {
     case .echo: reply(client) { $0.writeBulk(arguments[1]) }
     case .quit:
       reply(client) { $0.writeSimple("OK") }
-      close(client)
+      finish(client)
     case .hello, .select, .reset:
       guard client.order.isSettled else {
         client.block = .settle

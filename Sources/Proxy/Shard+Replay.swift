@@ -117,14 +117,23 @@ extension Shard {
   ) {
     guard due.kind.hasPosition || due.kind == .keysScan else { return }
     let earlier = client.deferredCount > 0 ? link.deferred.last { $0.client == client.id } : nil
+    let deadline = retryDeadline(of: client, due.position)
     link.deferred.append(
       DeferredCommand(
         client: client.id, position: due.position, kind: due.kind, bytes: bytes,
-        isUnknown: isUnknown,
-        deadlineMilliseconds: earlier?.deadlineMilliseconds ?? now + configuration.waitMilliseconds,
+        isUnknown: isUnknown, deadlineMilliseconds: deadline,
         retryMilliseconds: max(retryMilliseconds, earlier?.retryMilliseconds ?? 0)))
     client.deferredCount += 1
     if due.kind.hasPosition { charge(client, bytes.count) }
+  }
+
+  /// A command is tried until one deadline however often it is sent; those behind it share it.
+  func retryDeadline(of client: Client, _ position: UInt64) -> Int64 {
+    if client.order.answered > client.retryPosition || client.retryDeadlineMilliseconds == 0 {
+      client.retryPosition = position
+      client.retryDeadlineMilliseconds = now + configuration.waitMilliseconds
+    }
+    return client.retryDeadlineMilliseconds
   }
 
   private func answerUncertain(_ client: Client, _ due: DueReply) {
@@ -144,7 +153,9 @@ extension Shard {
   func deferFirst(_ link: Link, retryMilliseconds: Int64) -> Bool {
     guard let entry = link.queue.entries.first, entry.kind.hasPosition || entry.kind == .keysScan
     else { return false }
-    if case .leased = link.purpose { return deferLeased(link) }
+    if case .leased = link.purpose {
+      return deferLeased(link, retryMilliseconds: retryMilliseconds)
+    }
     guard let command = firstCommand(link), let due = link.queue.takeReply() else { return false }
     release(due)
     guard let client = clients[due.client] else { return true }
@@ -163,6 +174,27 @@ extension Shard {
     else { return false }
     let isRead = facts(command, of: entry, wasSent: true).replay == .read
     return isRead && deferFirst(link, retryMilliseconds: now)
+  }
+
+  /// The write that is being answered was executed before commands of its client that wait to be sent again.
+  /// Sent now, they would undo it, or see it.
+  func endOvertaken(_ link: Link) {
+    guard let entry = link.queue.entries.first, entry.kind.hasPosition,
+      let client = clients[entry.client], client.deferredCount > 0,
+      let command = firstCommand(link)
+    else { return }
+    let write = facts(command, of: entry, wasSent: true)
+    guard write.isWrite else { return }
+    var kept: [DeferredCommand] = []
+    var overtaken: [DeferredCommand] = []
+    for command in link.deferred {
+      let mayTouch =
+        command.client == client.id
+        && Replay.mayTouch(write.keys, facts(command.bytes, of: entry, wasSent: true).keys)
+      if mayTouch { overtaken.append(command) } else { kept.append(command) }
+    }
+    link.deferred = kept
+    for command in overtaken { end(command, ErrorReply.overtaken) }
   }
 
   /// The command that is being answered.
@@ -195,7 +227,8 @@ extension Shard {
   func resendDue(_ link: Link, isNew: Bool = false) {
     guard link.isReady, view.isServing, !link.deferred.isEmpty else { return }
     var kept: [DeferredCommand] = []
-    var mustWait: Set<ClientID> = []
+    // Not past commands of the same client that are under way.
+    var mustWait = isNew ? [] : Set(link.queue.entries.map(\.client))
     for command in link.deferred {
       guard let client = clients[command.client] else {
         forget(command)

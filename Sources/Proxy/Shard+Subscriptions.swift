@@ -25,6 +25,11 @@ extension Shard {
       client.block = .marker
       return false
     }
+    // What is answered by a message cannot be told from a reply that is still due.
+    guard client.isStreaming || client.order.isSettled else {
+      client.block = .settle
+      return false
+    }
     client.isStreaming = true
     let bytes = Array(frame) + Self.markerPing
     bytes.withUnsafeBytes { enqueue($0, client.id, 0, .marker, on: link) }
@@ -37,7 +42,8 @@ extension Shard {
     _ frame: UnsafeRawBufferPointer
   ) -> Bool {
     let name = index.map { table[$0].name } ?? ""
-    let route = index.map { table.route(of: $0, arguments: arguments) } ?? .pass
+    let route: Route =
+      index.map { self.route(of: $0, table.facts($0), arguments) } ?? .pass
     switch route {
     case .pinned(.subscription): return sendWithMarker(client, link, frame)
     case .pinnedOnly where name.hasSuffix("UNSUBSCRIBE"): return sendWithMarker(client, link, frame)
@@ -48,9 +54,12 @@ extension Shard {
     }
     switch client.version {
     case .three:
-      guard case .local(let command) = route else {
+      guard let index, case .local(let command) = route else {
         send(client, frame, .client, on: link)
         return true
+      }
+      if command == .hello || command == .select {
+        return takeStateOnLease(client, link, index, arguments)
       }
       return takeLocal(client, command, arguments)
     case .two:
@@ -71,7 +80,8 @@ extension Shard {
     let isMarkerDue = link.queue.entries.first?.kind == .marker
     if isMarkerDue, reply.elementsEqual(Self.markerReply) || reply.elementsEqual(Self.markerPong) {
       _ = link.queue.takeReply()
-      if client.subscriptionCount + client.shardSubscriptionCount == 0 {
+      let isLast = !link.queue.entries.contains { $0.kind == .marker }
+      if isLast, client.subscriptionCount + client.shardSubscriptionCount == 0 {
         client.isStreaming = false
       }
       if client.block == .marker { unblock(client) }

@@ -19,6 +19,14 @@ extension Shard {
       return true
     }
     switch table[index].name {
+    case "EXEC", "DISCARD":
+      guard hasArity(client, index, table.facts(index), arguments) else {
+        client.isTransactionPoisoned = true
+        return true
+      }
+    default: break
+    }
+    switch table[index].name {
     case "EXEC" where client.isTransactionPoisoned: return discardPoisoned(client, link)
     case "EXEC", "DISCARD":
       client.transaction = .ending
@@ -26,7 +34,7 @@ extension Shard {
       return true
     default: break
     }
-    switch table.route(of: index, arguments: arguments) {
+    switch route(of: index, table.facts(index), arguments) {
     case .pass, .pinnedOnly, .pinned(.blocking), .pinned(.watch), .pinned(.transaction):
       send(client, frame, .client, on: link)
     case .local(.reset), .local(.quit):
@@ -38,11 +46,7 @@ extension Shard {
       poison(
         client, "DENIED \(displayName(index)) is refused inside MULTI: send it before or after")
     case .refused(let alternative):
-      if isOpened(index) {
-        send(client, frame, .client, on: link)
-      } else {
-        poison(client, ErrorReply.refused(displayName(index), alternative))
-      }
+      poison(client, ErrorReply.refused(displayName(index), alternative))
     case .forbidden(let reason): poison(client, ErrorReply.forbidden(displayName(index), reason))
     }
     return true

@@ -19,6 +19,8 @@ public final class Shard {
 
   var clients = SlotTable<Client>()
   var links: [Link?] = []
+  /// Connections asked for so far: no two ever have the same id, whatever became of their place.
+  var connectionCount: UInt32 = 0
   var groups: [LinkGroupKey: [Link]] = [:]
   /// Databases that Redis refused to select, in its words.
   var groupErrors: [LinkGroupKey: String] = [:]
@@ -27,12 +29,14 @@ public final class Shard {
   var masterWaiters: [ClientID] = []
   var leaseWaiters: Deque<ClientID> = []
   var resumeQueue: [ClientID] = []
+  var retryWaiters: [ClientID] = []
 
   var inFlightCount = 0
   var inFlightBytes = 0
   var inputBytes = 0
   var scripts = ScriptMemory()
   var isDraining = false
+  var groupsCheckedMilliseconds: Int64 = 0
   var counters = ShardStatistics()
 
   // For the I/O layer to carry out.
@@ -68,7 +72,7 @@ public final class Shard {
 
   /// Whether something waits that time decides soon: a reason to call ``tick(nowMilliseconds:)`` often.
   public var isRestless: Bool {
-    !masterWaiters.isEmpty || !leaseWaiters.isEmpty
+    !masterWaiters.isEmpty || !leaseWaiters.isEmpty || !retryWaiters.isEmpty
       || links.contains { link in link.map { $0.state != .ready || !$0.deferred.isEmpty } ?? false }
   }
 
@@ -96,7 +100,8 @@ public final class Shard {
     for id in taken {
       guard let client = clients[id] else { continue }
       client.isOutputQueued = false
-      guard client.isWritable, !client.output.isEmpty else { continue }
+      // Before its end a client is written all that is left.
+      guard client.isWritable || client.isClosed, !client.output.isEmpty else { continue }
       client.output.withUnsafeBytes { write(id, $0) }
       recycle(&client.output)
     }

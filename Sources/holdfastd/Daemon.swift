@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Failover
 import Gateway
+import Glibc
 import Logging
 import NIOCore
 import NIOPosix
@@ -18,6 +19,7 @@ struct Daemon {
 
   /// Serves until SIGTERM or SIGINT, then drains.
   func run() async throws {
+    prepareProcess()
     let activated = try SocketActivation.listeners()
     let wiring = try Wiring(settings: settings)
     let journal = Journal(leastPriority: wiring.leastPriority)
@@ -56,6 +58,17 @@ struct Daemon {
     try await controlLoops.shutdownGracefully()
   }
 
+  private func prepareProcess() {
+    // A reload is not offered yet, and must not end the daemon.
+    signal(SIGHUP, SIG_IGN)
+    // A connection is a descriptor: take as many as the service manager allows.
+    var limit = rlimit()
+    if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 {
+      limit.rlim_cur = limit.rlim_max
+      setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    }
+  }
+
   private func listen(_ gateway: Gateway, _ activated: [ActivatedSocket]) async throws {
     let backlog = Int32(settings.listen.backlog)
     if activated.isEmpty {
@@ -76,7 +89,8 @@ struct Daemon {
     journal.post(
       JournalEvent(
         priority: .notice, messageID: .started,
-        message: "holdfastd \(Holdfastd.version) serves \(settings.listen.path), following \(source)",
+        message:
+          "holdfastd \(Holdfastd.version) serves \(settings.listen.path), following \(source)",
         fields: [("HOLDFAST_VERSION", Holdfastd.version)]))
     Notify.ready(status: "waiting for the first verified master")
   }
@@ -132,7 +146,8 @@ private struct StatusService: Service {
       case .waiting(let reason): "waiting for a master (\(reason)), last \(master)"
       case .hopeless(let reason): "no master (\(reason)), last \(master)"
       }
-    return "\(head), generation \(status.view.generation), \(sentinels), \(waiting) requests waiting"
+    return
+      "\(head), generation \(status.view.generation), \(sentinels), \(waiting) requests waiting"
   }
 }
 

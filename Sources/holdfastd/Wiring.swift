@@ -29,9 +29,8 @@ struct Wiring {
     let redisTLS = try Self.context(settings.redis.tls, key: "redis.tls")
     let sentinelTLS = try Self.context(settings.sentinel.tls, key: "sentinel.tls")
 
-    var gateway = GatewayConfiguration(proxy: Self.proxy(settings)) {
-      redisSecret.map { Proxy.Credentials(username: $0.username, password: $0.password()) }
-    }
+    try Self.checkOpened(settings.commands.open)
+    var gateway = GatewayConfiguration(proxy: Self.proxy(settings)) { redisSecret?.credentials() }
     gateway.shards = settings.pool.shards
     gateway.connectTimeoutMilliseconds = Int64(settings.redis.connectTimeoutMilliseconds)
     gateway.tls = redisTLS.map {
@@ -41,12 +40,8 @@ struct Wiring {
 
     monitor = MonitorConfiguration(
       mode: Self.mode(settings),
-      sentinelCredentials: {
-        sentinelSecret.map { .init(username: $0.username, password: $0.password()) }
-      },
-      redisCredentials: {
-        redisSecret.map { .init(username: $0.username, password: $0.password()) }
-      },
+      sentinelCredentials: { sentinelSecret?.credentials() },
+      redisCredentials: { redisSecret?.credentials() },
       sentinelTLS: sentinelTLS.map {
         .init(context: $0, serverName: settings.sentinel.tls.serverName)
       },
@@ -103,9 +98,17 @@ struct Wiring {
     proxy.inFlightBytesMax = share(settings.limits.inFlightBytesTotal)
     proxy.outputBytesPerClientMax = settings.limits.outputBytesPerClient
     proxy.idleClientMilliseconds = Int64(settings.limits.idleClientSeconds) * 1000
-    proxy.opened = Set(settings.commands.open.map { String($0.map { $0 == "|" ? " " : $0 }) })
+    proxy.opened = Set(settings.commands.open)
     proxy.keysMax = settings.commands.keysMax
     return proxy
+  }
+
+  /// A name that is not in the table would open nothing, and nobody would notice.
+  private static func checkOpened(_ names: [String]) throws {
+    for name in names where !CommandTable.standard.specs.contains(where: { $0.name == name }) {
+      throw WiringError(
+        description: "commands.open: \(name) is no command; write CONFIG|SET for a subcommand")
+    }
   }
 
   private static func priority(_ level: Settings.Log.Level) -> Priority {
@@ -145,7 +148,7 @@ struct Wiring {
 
 /// A password that is read again when its file has changed.
 private struct Secret: Sendable {
-  let username: String?
+  private let username: String?
   private let file: SecretFile
 
   init?(username: String?, file: String?, key: String) throws {
@@ -155,6 +158,8 @@ private struct Secret: Sendable {
     do { _ = try self.file.read() } catch { throw WiringError(description: "\(key): \(error)") }
   }
 
-  /// Empty while the file cannot be read: Redis then says that it is wrong.
-  func password() -> String { (try? file.read()) ?? "" }
+  /// An empty password while the file cannot be read: Redis then says that it is wrong.
+  func credentials() -> Credentials {
+    Credentials(username: username, password: (try? file.read()) ?? "")
+  }
 }

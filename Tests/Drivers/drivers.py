@@ -89,8 +89,9 @@ def finish(driver, seconds):
         driver.process.communicate()
         return f"not done within {seconds:g} s", 1
     lines = complaint.strip().splitlines()
-    # The last lines say it in a Python traceback; bad_input.py has one line for each failure.
-    return " / ".join(lines if driver is BAD_INPUT else lines[-1:]), driver.process.returncode
+    if driver is not BAD_INPUT:  # That one has a line for each failure; the others end with a stack trace.
+        lines = ([line for line in lines if "Error" in line] or lines)[-1:]
+    return " / ".join(lines), driver.process.returncode
 
 
 def run_session(driver, socket):
