@@ -15,6 +15,8 @@ final class ShardLoop {
   private var clientHandlers: [Int32: ClientHandler] = [:]
   private var linkHandlers: [LinkID: LinkHandler] = [:]
   private var isEndOfTurnDue = false
+  /// A write that fails closes its channel within the call; the shard hears of it after the turn's end.
+  private var isEndingTurn = false
   private var isTicking = true
   private var buffers: [ByteBuffer] = []
 
@@ -48,11 +50,13 @@ final class ShardLoop {
   }
 
   func clientWritable(_ id: ClientID, _ isWritable: Bool) {
+    guard !isEndingTurn else { return later { self.clientWritable(id, isWritable) } }
     shard.clientWritable(id, isWritable, nowMilliseconds: nowMilliseconds)
     scheduleEndOfTurn()
   }
 
   func clientClosed(_ id: ClientID) {
+    guard !isEndingTurn else { return later { self.clientClosed(id) } }
     clientHandlers[id.slot] = nil
     shard.clientClosed(id, nowMilliseconds: nowMilliseconds)
     scheduleEndOfTurn()
@@ -76,11 +80,13 @@ final class ShardLoop {
   }
 
   func linkWritable(_ id: LinkID, _ isWritable: Bool) {
+    guard !isEndingTurn else { return later { self.linkWritable(id, isWritable) } }
     shard.linkWritable(id, isWritable)
     scheduleEndOfTurn()
   }
 
   func linkClosed(_ id: LinkID, _ event: LinkEvent) {
+    guard !isEndingTurn else { return later { self.linkClosed(id, event) } }
     linkHandlers[id] = nil
     shard.linkClosed(id, event: event, nowMilliseconds: nowMilliseconds)
     scheduleEndOfTurn()
@@ -114,8 +120,14 @@ final class ShardLoop {
     loop.assumeIsolated().execute { self.endTurn() }
   }
 
+  private func later(_ body: @escaping () -> Void) {
+    loop.assumeIsolated().execute(body)
+  }
+
   private func endTurn() {
     isEndOfTurnDue = false
+    isEndingTurn = true
+    defer { isEndingTurn = false }
     shard.takeClientOutput { id, bytes in
       guard let handler = self.clientHandlers[id.slot], handler.id == id else { return }
       self.write(bytes) { handler.write($0) }

@@ -72,6 +72,8 @@ public final class Client {
   var isReadPaused = false
   /// Whether its socket takes more replies; while it does not, no command is taken.
   var isWritable = true
+  /// Whether the I/O layer was asked to close it.
+  var isCloseAsked = false
   /// Whether it is in the shard's list of clients to look at again.
   var isResumeQueued = false
 

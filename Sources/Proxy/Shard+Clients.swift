@@ -178,8 +178,7 @@ extension Shard {
     if client.lease != nil || client.transaction != .none {
       return takePinned(client, index, arguments, frame)
     }
-    // An unknown command may be a module's.
-    guard let index else { return forward(client, frame, .client) }
+    guard let index else { return takeUnknown(client, arguments, frame) }
     let facts = table.facts(index)
     switch route(of: index, facts, arguments) {
     case .pass:
@@ -203,6 +202,19 @@ extension Shard {
       reply(client) { $0.writeError(ErrorReply.forbidden(self.displayName(index), reason)) }
       return true
     }
+  }
+
+  /// An unknown command may be a module's. Redis closes a connection that speaks HTTP, and a shared one must
+  /// not be closed by any client.
+  private func takeUnknown(
+    _ client: Client, _ arguments: RequestArguments, _ frame: UnsafeRawBufferPointer
+  ) -> Bool {
+    guard !arguments.matches(0, "POST"), !arguments.matches(0, "HOST:") else {
+      reply(client) { $0.writeError("DENIED this is a Redis socket, and that was HTTP") }
+      close(client)
+      return true
+    }
+    return forward(client, frame, .client)
   }
 
   private func kind(of index: CommandIndex, _ arguments: RequestArguments) -> EntryKind {

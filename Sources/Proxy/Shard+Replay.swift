@@ -18,6 +18,11 @@ extension Shard {
     let lost = unanswered(link.queue)
     link.queue.removeAll()
     let verdicts = Replay.verdicts(lost.map(\.facts), policy: configuration.replay)
+    if !link.deferred.isEmpty {
+      for (command, verdict) in zip(lost, verdicts) {
+        endOvertaken(link, by: command.facts, readsOnly: verdict == .resend)
+      }
+    }
     for (command, verdict) in zip(lost, verdicts) {
       release(command.due)
       guard let client = clients[command.due.client] else { continue }
@@ -46,7 +51,7 @@ extension Shard {
         lost.append(
           Lost(
             due: due, bytes: command.bytes,
-            facts: facts(command.bytes, of: entry, wasSent: end <= queue.sentOffset)))
+            facts: facts(command.bytes, of: entry.client, wasSent: end <= queue.sentOffset)))
       }
       offset += entry.byteCount
     }
@@ -71,7 +76,7 @@ extension Shard {
     }
   }
 
-  private func facts(_ command: [UInt8], of entry: InFlightEntry, wasSent: Bool) -> Unanswered {
+  private func facts(_ command: [UInt8], of client: ClientID, wasSent: Bool) -> Unanswered {
     withArguments(command) { arguments in
       let index = table.find(arguments)
       let facts = index.map { table.facts($0) }
@@ -85,7 +90,7 @@ extension Shard {
       }
       if facts?.namesItsKeys != true || keys?.isEmpty == true { keys = nil }
       return Unanswered(
-        client: entry.client,
+        client: client,
         replay: index.map { table.replayClass(of: $0, arguments: arguments) } ?? .once,
         isWrite: facts?.isWrite ?? true, wasSent: wasSent, keys: keys)
     }
@@ -162,7 +167,7 @@ extension Shard {
     postpone(
       due, command, of: client, on: link, isUnknown: false,
       retryMilliseconds: retryMilliseconds)
-    if retryMilliseconds <= now { resendDue(link) }
+    if retryMilliseconds <= now && now < client.retryDeadlineMilliseconds { resendDue(link) }
     return true
   }
 
@@ -172,7 +177,7 @@ extension Shard {
       let client = clients[entry.client], client.deferredCount > 0,
       let command = firstCommand(link)
     else { return false }
-    let isRead = facts(command, of: entry, wasSent: true).replay == .read
+    let isRead = facts(command, of: entry.client, wasSent: true).replay == .read
     return isRead && deferFirst(link, retryMilliseconds: now)
   }
 
@@ -180,18 +185,23 @@ extension Shard {
   /// Sent now, they would undo it, or see it.
   func endOvertaken(_ link: Link) {
     guard let entry = link.queue.entries.first, entry.kind.hasPosition,
-      let client = clients[entry.client], client.deferredCount > 0,
+      clients[entry.client].map({ $0.deferredCount > 0 }) ?? false,
       let command = firstCommand(link)
     else { return }
-    let write = facts(command, of: entry, wasSent: true)
-    guard write.isWrite else { return }
+    endOvertaken(link, by: facts(command, of: entry.client, wasSent: true), readsOnly: false)
+  }
+
+  /// `readsOnly`: the write is sent again behind the others, which makes good what they did to its keys.
+  private func endOvertaken(_ link: Link, by write: Unanswered, readsOnly: Bool) {
+    guard write.isWrite, write.wasSent else { return }
     var kept: [DeferredCommand] = []
     var overtaken: [DeferredCommand] = []
     for command in link.deferred {
-      let mayTouch =
-        command.client == client.id
-        && Replay.mayTouch(write.keys, facts(command.bytes, of: entry, wasSent: true).keys)
-      if mayTouch { overtaken.append(command) } else { kept.append(command) }
+      let earlier = facts(command.bytes, of: command.client, wasSent: true)
+      let isOvertaken =
+        command.client == write.client && Replay.mayTouch(write.keys, earlier.keys)
+        && (earlier.replay == .read || !readsOnly)
+      if isOvertaken { overtaken.append(command) } else { kept.append(command) }
     }
     link.deferred = kept
     for command in overtaken { end(command, ErrorReply.overtaken) }

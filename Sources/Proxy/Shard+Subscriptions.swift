@@ -88,7 +88,8 @@ extension Shard {
       releaseLeaseIfOver(client, link)
       return true
     }
-    if client.version == .three && !frame.isPush && !isMarkerDue { return false }
+    // What prepared the connection, or a RESP3 client's own command, is answered in its turn.
+    if !frame.isPush, let first = link.queue.entries.first, first.kind != .marker { return false }
     countSubscriptions(client, reply)
     passPush(client, reply)
     return true

@@ -23,6 +23,18 @@ plain = bool(os.environ.get("DRIVER_PLAIN"))
 server = int(os.environ.get("DRIVER_SERVER_PID") or 0)
 
 
+def connect_patiently(path, database=0):
+    """A full backlog is no answer, only the kernel asking to come again."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while True:
+        try:
+            return Connection(path, timeout=20.0, database=database)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.002)
+
+
 class Witness(threading.Thread):
     """A well-behaved client: pipelines of any depth, each reply known beforehand and nobody else's."""
 
@@ -35,7 +47,7 @@ class Witness(threading.Thread):
 
     def run(self):
         try:
-            with Connection(self.path, timeout=20.0, database=self.number % 2) as connection:
+            with connect_patiently(self.path, self.number % 2) as connection:
                 while not self.stopping.is_set():
                     self.batch(connection)
                     time.sleep(0.002)
@@ -250,18 +262,6 @@ def subscriber_never_reads(path):
             raise AssertionError(f"a deaf subscriber: memory grew by {resident_mib() - before} MiB")
 
 
-def connect_patiently(path):
-    """A full backlog is no answer, only the kernel asking to come again."""
-    deadline = time.monotonic() + ANSWER_SECONDS
-    while True:
-        try:
-            return Connection(path, timeout=20.0)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.002)
-
-
 def many_clients(path):
     """Thousands of connections at once: each gets its own answer, an error or a close."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -331,6 +331,8 @@ def main():
         witnesses = [Witness(path, number) for number in range(WITNESSES)]
         for witness in witnesses:
             witness.start()
+        while any(w.is_alive() and not w.batches for w in witnesses):
+            time.sleep(0.005)  # Bounded by their own timeout.
         try:
             attack(path)
         except Exception as error:  # Each attack for itself: the next one still tells something.

@@ -170,8 +170,12 @@ class Topology:
         return process
 
     def log_of(self, name, lines=15):
-        with open(os.path.join(self.folder, f"{name}.log"), encoding="utf-8", errors="replace") as log:
-            return "".join(log.readlines()[-lines:])
+        """The end of a log, or what stands around a crash in it."""
+        path = os.path.join(self.folder, f"{name}.log")
+        with open(path, encoding="utf-8", errors="replace") as log:
+            text = log.readlines()
+        crashes = [n for n, line in enumerate(text) if "Fatal error" in line or "Program crashed" in line]
+        return "".join(text[max(0, crashes[0] - lines):crashes[0] + 4 * lines] if crashes else text[-lines:])
 
     def kill_master(self):
         """SIGKILL, as a crash is; returns at once."""

@@ -7,11 +7,15 @@ extension FakeConnection {
     "SET", "SETEX", "DEL", "INCR", "APPEND", "EXPIRE", "RPUSH", "BLPOP", "EVALSHA", "MSET",
   ]
 
+  static let readOnly = "READONLY You can't write against a read only replica."
+
+  func isRefused(_ name: String) -> Bool {
+    Self.writes.contains(name) && master.role != "master"
+  }
+
   func execute(_ name: String, _ command: [String]) {
     let isWrite = Self.writes.contains(name)
-    if isWrite, master.role != "master" {
-      return outbox.writeError("READONLY You can't write against a read only replica.")
-    }
+    if isRefused(name) { return outbox.writeError(Self.readOnly) }
     master.store.executed.append(command.joined(separator: " "))
     if isWrite, command.count > 1 { master.store.changes[command[1], default: 0] += 1 }
     let key = command.count > 1 ? command[1] : ""
@@ -99,7 +103,7 @@ extension FakeConnection {
       master.scripts.insert(digest)
       return outbox.writeBulk(digest)
     }
-    guard master.scripts.contains(command[1]) else {
+    guard master.scripts.contains(command[1].lowercased()) else {
       _ = master.store.executed.popLast()
       return outbox.writeError("NOSCRIPT No matching script. Please use EVAL.")
     }

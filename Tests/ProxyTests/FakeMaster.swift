@@ -137,6 +137,10 @@ final class FakeConnection {
       return outbox.writeError("NOAUTH Authentication required.")
     }
     if queued != nil, !["EXEC", "DISCARD", "MULTI", "WATCH", "RESET"].contains(name) {
+      if isRefused(name) {
+        isDirty = true
+        return outbox.writeError(FakeConnection.readOnly)
+      }
       queued?.append(command)
       return outbox.writeSimple("QUEUED")
     }
@@ -231,6 +235,9 @@ final class FakeConnection {
     }
     if watched.contains(where: { (master.store.changes[$0.key] ?? 0) != $0.value }) {
       return outbox.writeNullArray(version)
+    }
+    if commands.contains(where: { isRefused($0[0].uppercased()) }) {
+      return outbox.writeError("EXECABORT Transaction discarded because of: \(FakeConnection.readOnly)")
     }
     outbox.writeArrayHeader(commands.count)
     for command in commands { execute(command[0].uppercased(), command) }

@@ -217,7 +217,7 @@ final class Rig {
       for (id, connection) in sortedConnections where connections[id] === connection {
         if connection.run() > 0 { hasMoved = true }
       }
-      for master in masters.values {
+      for (_, master) in masters.sorted(by: { $0.key < $1.key }) {
         for zombie in master.readyConnections where zombie.isAbandoned { zombie.run() }
       }
       for (id, connection) in sortedConnections where connections[id] === connection {

@@ -33,9 +33,9 @@ import Testing
     let rig = Rig.serving(master)
     let client = rig.connect()
     rig.send(client, "HELLO 3")
-    #expect(rig.send(client, "SUBSCRIBE x", "GET a", "PING", "SET a 1") == [
-      ">[subscribe x :1]", "nil", "+PONG", "+OK",
-    ].sorted { _, _ in false } || !client.isClosed)
+    let replies = rig.send(client, "SUBSCRIBE x", "GET a", "PING", "SET a 1")
+    #expect(replies.filter { !$0.hasPrefix(">") } == ["nil", "+PONG", "+OK"])
+    #expect(replies.filter { $0.hasPrefix(">") } == [">[subscribe x :1]"])
     master.publish("x", "hello")
     rig.pump()
     #expect(client.replies() == [">[message x hello]"])
