@@ -13,6 +13,7 @@ let package = Package(
     .executableTarget(
       name: "benchmarks",
       dependencies: [
+        .product(name: "Failover", package: "holdfast"),
         .product(name: "Proxy", package: "holdfast"),
         .product(name: "RESP", package: "holdfast"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -8,7 +8,8 @@ struct FailoverTests {
   /// What a replica may not have received yet when its master dies.
   private static let replicationLag = Duration.milliseconds(500)
 
-  @Test("kill -9: a pause, no error; the old master's return changes nothing", .timeLimit(.minutes(2)))
+  @Test(
+    "kill -9: a pause, no error; the old master's return changes nothing", .timeLimit(.minutes(2)))
   func kill() async throws {
     try await withLab { lab, daemon in
       let old = lab.initialMaster
