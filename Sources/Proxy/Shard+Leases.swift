@@ -328,7 +328,9 @@ extension Shard {
 
   /// What a lost connection still holds must be void before anything else of its client's is executed.
   private func endPredecessor(_ link: Link, of client: Client) {
-    guard let predecessor = link.predecessors.last, let shared = sharedLink(of: client) else { return }
+    guard let predecessor = link.predecessors.last, let shared = sharedLink(of: client) else {
+      return
+    }
     if shared.isReady {
       guard let predecessor, shared.facts.runID == link.predecessorRunID else { return }
       var kill: [UInt8] = []

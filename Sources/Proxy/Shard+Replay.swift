@@ -123,11 +123,15 @@ extension Shard {
     guard due.kind.hasPosition || due.kind == .keysScan else { return }
     let earlier = client.deferredCount > 0 ? link.deferred.last { $0.client == client.id } : nil
     let deadline = retryDeadline(of: client, due.position)
-    link.deferred.append(
-      DeferredCommand(
-        client: client.id, position: due.position, kind: due.kind, bytes: bytes,
-        isUnknown: isUnknown, deadlineMilliseconds: deadline,
-        retryMilliseconds: max(retryMilliseconds, earlier?.retryMilliseconds ?? 0)))
+    let command = DeferredCommand(
+      client: client.id, position: due.position, kind: due.kind, bytes: bytes,
+      isUnknown: isUnknown, deadlineMilliseconds: deadline,
+      retryMilliseconds: max(retryMilliseconds, earlier?.retryMilliseconds ?? 0))
+    // One that was sent again and is back comes before those that never were.
+    let later =
+      client.deferredCount == 0
+      ? nil : link.deferred.firstIndex { $0.client == client.id && $0.position > due.position }
+    link.deferred.insert(command, at: later ?? link.deferred.endIndex)
     client.deferredCount += 1
     if due.kind.hasPosition { charge(client, bytes.count) }
   }

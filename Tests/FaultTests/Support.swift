@@ -156,7 +156,7 @@ func withFolder(_ body: @Sendable (TestFolder) async throws -> Void) async throw
 func runProgram(
   _ program: String, _ arguments: [String], in folder: TestFolder,
   environment: [String: String] = [:]
-) async throws -> (status: ExitStatus, output: String) {
+) async throws -> (status: RedisLab.ExitStatus, output: String) {
   let name = "run-\(UInt32.random(in: 0...UInt32.max)).log"
   let child = try ChildProcess.start(
     program, arguments: [program] + arguments, environment: environment,

@@ -157,7 +157,7 @@ private let forbidden = Route.forbidden(reason: "")
     let added = Set(table.specs.map(\.name)).subtracting(known)
     #expect(
       added == [
-        "CLIENT|NO-TOUCH", "CLIENT|SETINFO", "CLUSTER|MYSHARDID", "WAITAOF",
+        "HOLDFAST.PING", "CLIENT|NO-TOUCH", "CLIENT|SETINFO", "CLUSTER|MYSHARDID", "WAITAOF",
         "HEXPIRE", "HEXPIREAT", "HEXPIRETIME", "HPERSIST", "HPEXPIRE", "HPEXPIREAT",
         "HPEXPIRETIME", "HPTTL", "HTTL",
       ])

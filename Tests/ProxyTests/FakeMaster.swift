@@ -100,7 +100,9 @@ final class FakeConnection {
   private func takeCommand() -> [String]? {
     let found: ([String], Int)? = inbox.withUnsafeBytes { bytes in
       guard let request = try? scanner.next(in: bytes, from: 0) else { return nil }
-      let words = scanner.arguments.map { String(decoding: bytes[$0.start..<$0.end], as: UTF8.self) }
+      let words = scanner.arguments.map {
+        String(decoding: bytes[$0.start..<$0.end], as: UTF8.self)
+      }
       return (words, request.byteCount)
     }
     guard let (words, byteCount) = found else { return nil }
@@ -237,7 +239,8 @@ final class FakeConnection {
       return outbox.writeNullArray(version)
     }
     if commands.contains(where: { isRefused($0[0].uppercased()) }) {
-      return outbox.writeError("EXECABORT Transaction discarded because of: \(FakeConnection.readOnly)")
+      return outbox.writeError(
+        "EXECABORT Transaction discarded because of: \(FakeConnection.readOnly)")
     }
     outbox.writeArrayHeader(commands.count)
     for command in commands { execute(command[0].uppercased(), command) }

@@ -49,9 +49,10 @@ private func words(_ replies: [String]) -> [String] {
     #expect(rig.send(client, "MULTI", "SET a 1") == ["+OK", "+QUEUED"])
     rig.cut(master)
     rig.advance(200)
-    #expect(words(rig.send(client, "SET b 1", "EXEC", "GET a", "GET b")) == [
-      "+QUEUED", "-EXECABORT", "nil", "nil",
-    ])
+    #expect(
+      words(rig.send(client, "SET b 1", "EXEC", "GET a", "GET b")) == [
+        "+QUEUED", "-EXECABORT", "nil", "nil",
+      ])
     #expect(rig.send(client, "MULTI", "SET a 2", "EXEC") == ["+OK", "+QUEUED", "[+OK]"])
     rig.expectNothingHeld()
   }
@@ -125,9 +126,10 @@ private func words(_ replies: [String]) -> [String] {
     rig.send(client, "WATCH a")
     rig.cut(master)
     rig.advance(200)
-    #expect(rig.send(client, "GET a", "MULTI", "SET a 1", "EXEC", "GET a") == [
-      "nil", "+OK", "+QUEUED", "nil", "nil",
-    ])
+    #expect(
+      rig.send(client, "GET a", "MULTI", "SET a 1", "EXEC", "GET a") == [
+        "nil", "+OK", "+QUEUED", "nil", "nil",
+      ])
     rig.send(client, "WATCH a", "MULTI")
     rig.cut(master)
     rig.advance(200)

@@ -85,9 +85,10 @@ private func words(_ replies: [String]) -> [String] {
     master.isFrozen = false
     rig.pump()
     let replies = clients.map { words($0.replies()) }
-    #expect(replies == [
-      ["+OK", ":2"], ["+OK", "-OVERLOADED"], ["-OVERLOADED", "-OVERLOADED"],
-    ])
+    #expect(
+      replies == [
+        ["+OK", ":2"], ["+OK", "-OVERLOADED"], ["-OVERLOADED", "-OVERLOADED"],
+      ])
     #expect(rig.shard.statistics.overloaded == 3)
     #expect(rig.send(clients[2], "GET a") == ["1"])
     rig.expectNothingHeld()
@@ -147,9 +148,10 @@ private func words(_ replies: [String]) -> [String] {
   @Test func requestsThatAreTooLong() {
     let rig = Rig.serving { $0.requestLimits.bulkBytesMax = 10 }
     let client = rig.connect()
-    #expect(rig.send(client, "SET a 1", "SET b 12345678901") == [
-      "+OK", "-ERR Protocol error: invalid bulk length",
-    ])
+    #expect(
+      rig.send(client, "SET a 1", "SET b 12345678901") == [
+        "+OK", "-ERR Protocol error: invalid bulk length",
+      ])
     #expect(client.isClosed)
   }
 

@@ -51,7 +51,8 @@ import Testing
     #expect(begin(Case(credentials: named)).1 == ["AUTH app pw"] + name + end)
     #expect(begin(Case(version: .three)).1 == ["HELLO 3"] + name + end)
     #expect(
-      begin(Case(version: .three, credentials: secret)).1 == ["HELLO 3 AUTH default pw"] + name + end)
+      begin(Case(version: .three, credentials: secret)).1 == ["HELLO 3 AUTH default pw"] + name
+        + end)
     #expect(
       begin(Case(credentials: secret, isReset: true)).1 == ["RESET", "AUTH pw"] + name + end)
   }
@@ -107,11 +108,16 @@ import Testing
 
   @Test func failures() {
     let given = Case(database: 3, credentials: Credentials(username: nil, password: "pw"))
-    let replies: [RESPValue] = [.simple("OK"), .simple("OK"), .simple("OK"), .integer(7), info, master]
+    let replies: [RESPValue] = [
+      .simple("OK"), .simple("OK"), .simple("OK"), .integer(7), info, master,
+    ]
     let replica = RESPValue.array([.bulk(Array("slave".utf8))])
     let cases: [(Int, RESPValue, LinkHandshake.Failure)] = [
       (0, .error("WRONGPASS x"), .authentication("WRONGPASS x")),
-      (0, .error("ERR AUTH <password> called without"), .authentication("ERR AUTH <password> called without")),
+      (
+        0, .error("ERR AUTH <password> called without"),
+        .authentication("ERR AUTH <password> called without")
+      ),
       (0, .error("ERR max number of clients reached"), .busy),
       (0, .error("LOADING x"), .loading),
       (1, .error("NOAUTH x"), .authentication("NOAUTH x")),

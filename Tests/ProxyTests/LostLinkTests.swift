@@ -48,9 +48,10 @@ private func words(_ replies: [String]) -> [String] {
     let replies = client.replies()
     #expect(words(replies) == ["-NOMASTER"])
     #expect(replies[0].contains("quorum lost"))
-    #expect(words(rig.send(client, "GET a", "MULTI", "KEYS *", "PING")) == [
-      "-NOMASTER", "-NOMASTER", "-NOMASTER", "+PONG",
-    ])
+    #expect(
+      words(rig.send(client, "GET a", "MULTI", "KEYS *", "PING")) == [
+        "-NOMASTER", "-NOMASTER", "-NOMASTER", "+PONG",
+      ])
   }
 
   @Test func servingWithoutALinkWaitsToo() {

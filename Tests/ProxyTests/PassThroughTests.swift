@@ -71,9 +71,10 @@ import Testing
   @Test func databasesAndProtocolsHaveLinksOfTheirOwn() {
     let rig = Rig.serving()
     let client = rig.connect()
-    #expect(rig.send(client, "SET a zero", "SELECT 3", "GET a", "SET a three") == [
-      "+OK", "+OK", "nil", "+OK",
-    ])
+    #expect(
+      rig.send(client, "SET a zero", "SELECT 3", "GET a", "SET a three") == [
+        "+OK", "+OK", "nil", "+OK",
+      ])
     #expect(rig.send(client, "SELECT 0", "GET a").last == "zero")
     let hello = rig.send(client, "HELLO 3", "GET b")
     #expect(hello.count == 2)
@@ -90,9 +91,10 @@ import Testing
     master.databasesMax = 2
     let rig = Rig.serving(master)
     let client = rig.connect()
-    #expect(rig.send(client, "SELECT 7", "GET a", "PING") == [
-      "+OK", "-ERR DB index is out of range", "+PONG",
-    ])
+    #expect(
+      rig.send(client, "SELECT 7", "GET a", "PING") == [
+        "+OK", "-ERR DB index is out of range", "+PONG",
+      ])
     #expect(rig.send(client, "SELECT 1", "SET a 1") == ["+OK", "+OK"])
   }
 

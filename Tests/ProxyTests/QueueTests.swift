@@ -156,18 +156,22 @@ extension InFlightQueue {
     }
   }
 
-  @Test(arguments: [
-    // The write behind the read: its keys, whether it was sent, its client; the read's verdict.
-    ([1], true, alice, Verdict.uncertain), ([2], true, alice, .resend),
-    ([1], false, alice, .resend), ([1], true, bob, .resend), (nil, true, alice, .uncertain),
-    ([2, 1], true, alice, .uncertain), ([], true, alice, .resend),
-  ] as [(Set<Int>?, Bool, ClientID, Verdict)])
+  @Test(
+    arguments: [
+      // The write behind the read: its keys, whether it was sent, its client; the read's verdict.
+      ([1], true, alice, Verdict.uncertain), ([2], true, alice, .resend),
+      ([1], false, alice, .resend), ([1], true, bob, .resend), (nil, true, alice, .uncertain),
+      ([2, 1], true, alice, .uncertain), ([], true, alice, .resend),
+    ] as [(Set<Int>?, Bool, ClientID, Verdict)])
   func readBeforeAWrite(
     _ keys: Set<Int>?, _ wasSent: Bool, _ client: ClientID, _ expected: Verdict
   ) {
     for kind in [ReplayClass.absolute, .settling, .once, .guarded] {
       let verdicts = Replay.verdicts(
-        [command(.read, write: false), command(kind, client, write: true, sent: wasSent, keys: keys)],
+        [
+          command(.read, write: false),
+          command(kind, client, write: true, sent: wasSent, keys: keys),
+        ],
         policy: .standard)
       #expect(verdicts[0] == expected, "\(kind)")
     }
@@ -179,7 +183,8 @@ extension InFlightQueue {
     #expect(Replay.verdicts([read, write], policy: .standard) == [.uncertain, .resend])
     #expect(Replay.verdicts([write, read], policy: .standard) == [.resend, .resend])
     let reads = [read, read, write, read]
-    #expect(Replay.verdicts(reads, policy: .standard) == [.uncertain, .uncertain, .resend, .resend])
+    #expect(
+      Replay.verdicts(reads, policy: .standard) == [.uncertain, .uncertain, .resend, .resend])
     #expect(Replay.verdicts([], policy: .strict).isEmpty)
   }
 }
@@ -233,7 +238,8 @@ extension InFlightQueue {
     ("-READONLY You can't write", .notMaster), ("-READONLYISH x", .passThrough),
     ("-MASTERDOWN Link", .notMaster), ("-UNBLOCKED force", .notMaster),
     ("-LOADING Redis", .tryLater), ("-BUSY Redis", .tryLater), ("-BUSYGROUP exists", .passThrough),
-    ("-BUSYKEY Target", .passThrough), ("-NOREPLICAS Not", .tryLater), ("-MISCONF Redis", .tryLater),
+    ("-BUSYKEY Target", .passThrough), ("-NOREPLICAS Not", .tryLater),
+    ("-MISCONF Redis", .tryLater),
     ("-ERR max number of clients reached", .tryLater), ("-NOSCRIPT No matching", .noScript),
     ("-ERR Error running script (x): @user_script:1: -READONLY You can't write", .notMaster),
     ("-ERR Error running script (x): WRONGTYPE", .passThrough), ("-ERR x", .passThrough),

@@ -22,7 +22,8 @@ final class FakeClient {
   func replies() -> [String] {
     var texts: [String] = []
     received.withUnsafeBytes { bytes in
-      while let (value, byteCount) = try? RESPValue.parse(bytes, from: taken, limits: ScanLimits()) {
+      while let (value, byteCount) = try? RESPValue.parse(bytes, from: taken, limits: ScanLimits())
+      {
         texts.append(FakeClient.text(value))
         taken += byteCount
       }
@@ -246,7 +247,8 @@ final class Rig {
   }
 
   /// Nothing is held for anyone.
-  func expectNothingHeld(_ comment: Comment = "", sourceLocation: SourceLocation = #_sourceLocation) {
+  func expectNothingHeld(_ comment: Comment = "", sourceLocation: SourceLocation = #_sourceLocation)
+  {
     #expect(shard.inFlightCount == 0, comment, sourceLocation: sourceLocation)
     #expect(shard.inFlightBytes == 0, comment, sourceLocation: sourceLocation)
     let input = shard.clients.all.reduce(0) { $0 + $1.inputCount }

@@ -193,8 +193,12 @@ final class Simulation {
   private func check() {
     for zombie in zombies { zombie.run() }
     for client in clients {
-      if !client.isOwedNothing { problems.append("client \(client.number): \(client.awaited) unanswered") }
-      if !client.connection.isAtFrameEnd { problems.append("client \(client.number): half a reply") }
+      if !client.isOwedNothing {
+        problems.append("client \(client.number): \(client.awaited) unanswered")
+      }
+      if !client.connection.isAtFrameEnd {
+        problems.append("client \(client.number): half a reply")
+      }
       let values = store.values.values.first { $0[client.log] != nil || $0[client.count] != nil }
       client.checkStore(log: values?[client.log] ?? "", count: values?[client.count] ?? "0")
     }

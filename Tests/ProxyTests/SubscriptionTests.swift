@@ -20,9 +20,10 @@ import Testing
     #expect(client.replies() == ["[message x hello]"])
     #expect(rig.send(client, "PING", "PING z") == ["[pong ]", "[pong z]"])
     #expect(rig.send(client, "GET a")[0].hasPrefix("-ERR Can't execute 'get'"))
-    #expect(rig.send(client, "UNSUBSCRIBE", "GET a") == [
-      "[unsubscribe x :1]", "[unsubscribe y :0]", "nil",
-    ])
+    #expect(
+      rig.send(client, "UNSUBSCRIBE", "GET a") == [
+        "[unsubscribe x :1]", "[unsubscribe y :0]", "nil",
+      ])
     expectNoMarker(client)
     rig.expectNothingHeld()
     #expect(rig.shard.spares.count == 1)
@@ -39,9 +40,10 @@ import Testing
     master.publish("x", "hello")
     rig.pump()
     #expect(client.replies() == [">[message x hello]"])
-    #expect(rig.send(client, "GET a", "UNSUBSCRIBE x", "GET a") == [
-      "1", ">[unsubscribe x :0]", "1",
-    ])
+    #expect(
+      rig.send(client, "GET a", "UNSUBSCRIBE x", "GET a") == [
+        "1", ">[unsubscribe x :0]", "1",
+      ])
     expectNoMarker(client)
     rig.expectNothingHeld()
   }
@@ -55,10 +57,11 @@ import Testing
     let replies = rig.send(
       client, "SUBSCRIBE x", "UNSUBSCRIBE x", "SUBSCRIBE y", "UNSUBSCRIBE", "SUBSCRIBE z")
     let push = version == 3 ? ">" : ""
-    #expect(replies == [
-      "\(push)[subscribe x :1]", "\(push)[unsubscribe x :0]", "\(push)[subscribe y :1]",
-      "\(push)[unsubscribe y :0]", "\(push)[subscribe z :1]",
-    ])
+    #expect(
+      replies == [
+        "\(push)[subscribe x :1]", "\(push)[unsubscribe x :0]", "\(push)[subscribe y :1]",
+        "\(push)[unsubscribe y :0]", "\(push)[subscribe z :1]",
+      ])
     master.publish("z", "m")
     rig.pump()
     #expect(client.replies() == ["\(push)[message z m]"])
@@ -73,9 +76,10 @@ import Testing
     if version == 3 { rig.send(client, "HELLO 3") }
     let replies = rig.send(client, "WATCH a", "GET a", "SUBSCRIBE x", "UNSUBSCRIBE x", "UNWATCH")
     let push = version == 3 ? ">" : ""
-    #expect(replies == [
-      "+OK", "nil", "\(push)[subscribe x :1]", "\(push)[unsubscribe x :0]", "+OK",
-    ])
+    #expect(
+      replies == [
+        "+OK", "nil", "\(push)[subscribe x :1]", "\(push)[unsubscribe x :0]", "+OK",
+      ])
     expectNoMarker(client)
     rig.expectNothingHeld()
     #expect(rig.shard.spares.count == 1)
@@ -126,9 +130,10 @@ import Testing
   @Test func unsubscribedWithoutSubscription() {
     let rig = Rig.serving()
     let client = rig.connect()
-    #expect(rig.send(client, "UNSUBSCRIBE", "UNSUBSCRIBE a b", "PING") == [
-      "[unsubscribe nil :0]", "[unsubscribe a :0]", "[unsubscribe b :0]", "+PONG",
-    ])
+    #expect(
+      rig.send(client, "UNSUBSCRIBE", "UNSUBSCRIBE a b", "PING") == [
+        "[unsubscribe nil :0]", "[unsubscribe a :0]", "[unsubscribe b :0]", "+PONG",
+      ])
   }
 
   @Test func quitWhileSubscribed() {
