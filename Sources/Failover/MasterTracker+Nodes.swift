@@ -25,6 +25,11 @@ extension MasterTracker {
     }
     if case .failed(.authentication(let message)) = verdict, node.verdict != verdict {
       note(.authenticationFailed(address, isSentinel: false, message: message))
+    } else if case .failed(let failure) = verdict, node.verdict != verdict, generation == nil,
+      candidate?.claim.address == address
+    {
+      // Never reached yet: what is wrong (a certificate, a firewall) is to be found in the log.
+      note(.masterUnreachableFromHere(address, reason: failure.reason))
     }
     node.verdict = verdict
     node.verdictOf = node.probedAt ?? now

@@ -148,7 +148,7 @@ extension MasterTracker {
     let since = hopelessSince ?? now
     hopelessSince = since
     if now - since < configuration.hopelessAfterMilliseconds { return .waiting(reason: reason) }
-    return .hopeless(reason: "\(reason); \(cause)")
+    return .hopeless(reason: reason == cause ? reason : "\(reason); \(cause)")
   }
 
   /// Why no failover can come; nil when one can.

@@ -43,6 +43,7 @@ final class ShardLoop {
   }
 
   func clientReceived(_ id: ClientID, _ buffer: ByteBuffer) {
+    guard !isEndingTurn else { return later { self.clientReceived(id, buffer) } }
     buffer.withUnsafeReadableBytes {
       shard.clientReceived(id, $0, nowMilliseconds: nowMilliseconds)
     }
@@ -72,7 +73,9 @@ final class ShardLoop {
     return true
   }
 
+  /// A write that fails reads at once what the other end had still sent, in the middle of the turn's end.
   func linkReceived(_ id: LinkID, _ buffer: ByteBuffer) {
+    guard !isEndingTurn else { return later { self.linkReceived(id, buffer) } }
     buffer.withUnsafeReadableBytes {
       shard.linkReceived(id, $0, nowMilliseconds: nowMilliseconds)
     }

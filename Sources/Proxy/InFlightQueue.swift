@@ -9,6 +9,8 @@ enum EntryKind: UInt8, Sendable {
   case silent
   /// The daemon's own question; the answer is dropped.
   case own
+  /// `CLIENT KILL` of the daemon's, which a client's next commands wait for.
+  case kill
   /// A step of `KEYS`, answered through `SCAN`.
   case keysScan
   /// `SCRIPT LOAD` by a client: its answer names the script.
@@ -25,7 +27,7 @@ enum EntryKind: UInt8, Sendable {
   /// Whether the reply takes a position in the client's order.
   var hasPosition: Bool {
     switch self {
-    case .client, .silent, .scriptLoad, .transactionEnd, .unwatch: true
+    case .client, .silent, .kill, .scriptLoad, .transactionEnd, .unwatch: true
     case .own, .keysScan, .marker, .setup: false
     }
   }

@@ -14,8 +14,6 @@ extension Shard {
     if clients.count > configuration.clientsMax {
       reply(client) { $0.writeError("ERR max number of clients reached") }
       close(client)
-    } else if isDraining {
-      close(client)
     }
     return client.id
   }

@@ -28,9 +28,11 @@ extension Shard {
   /// Whether no client is left.
   public var isDrained: Bool { clients.count == 0 }
 
+  /// One that connected a moment ago and was not heard yet is served first: its request is on the way.
   private func closeSettledClients() {
     for client in clients.all where client.order.isSettled && client.inputCount == 0 {
-      close(client)
+      let isNew = client.order.issued == 0 && now - client.connectedMilliseconds < 500
+      if !isNew { close(client) }
     }
   }
 

@@ -338,10 +338,12 @@ extension Shard {
       // It takes a position, so that nothing is executed elsewhere before it is answered.
       let position = client.order.issue()
       charge(client, kill.count)
-      kill.withUnsafeBytes { enqueue($0, client.id, position, .silent, on: shared) }
+      kill.withUnsafeBytes { enqueue($0, client.id, position, .kill, on: shared) }
     } else if shared.predecessors.isEmpty || shared.predecessorRunID == link.predecessorRunID {
-      shared.predecessors.append(predecessor)
+      addPredecessor(predecessor, to: shared)
       shared.predecessorRunID = link.predecessorRunID
+      // A handshake under way does not know of it.
+      if shared.state == .handshake { lose(shared, event: nil) }
     }
   }
 

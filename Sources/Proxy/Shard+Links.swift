@@ -116,7 +116,7 @@ extension Shard {
     } else if frame.isPush {
       return
     }
-    if frame.isError, takeError(link, reply) { return }
+    if frame.isError, link.queue.entries.first?.kind != .kill, takeError(link, reply) { return }
     if !link.deferred.isEmpty {
       if mustReadAgain(link) { return }
       if !frame.isError { endOvertaken(link) }
@@ -136,6 +136,7 @@ extension Shard {
     case .setup:
       if reply.first == UInt8(ascii: "-") { return loseLease(of: client, link, reply) }
     case .client: answer(client, due.position, reply)
+    case .kill: answer(client, due.position, UnsafeRawBufferPointer(start: nil, count: 0))
     case .silent:
       answer(client, due.position, UnsafeRawBufferPointer(start: nil, count: 0))
       // No command follows an `EXEC` before it is answered.
@@ -162,7 +163,7 @@ extension Shard {
   private func discharge(_ due: DueReply) {
     switch due.kind {
     case .own, .setup, .marker, .keysScan: return
-    case .client, .silent, .scriptLoad, .transactionEnd, .unwatch: break
+    case .client, .silent, .kill, .scriptLoad, .transactionEnd, .unwatch: break
     }
     inFlightCount -= 1
     inFlightBytes -= due.releasedBytes
@@ -363,11 +364,15 @@ extension Shard {
   private func rememberPredecessor(_ link: Link) {
     guard link.queue.sentOffset > link.queue.firstOffset else { return }
     link.predecessorRunID = link.facts.runID ?? view.runID
-    // More than a few: one that is not named stands for all, and makes their commands uncertain.
+    addPredecessor(link.facts.clientID, to: link)
+  }
+
+  /// More than a few: one that is not named stands for all, and makes their commands uncertain.
+  func addPredecessor(_ id: Int64?, to link: Link) {
     if link.predecessors.count >= 8 {
       link.predecessors = [nil]
     } else {
-      link.predecessors.append(link.facts.clientID)
+      link.predecessors.append(id)
     }
   }
 

@@ -25,7 +25,12 @@ extension Shard {
     }
     for (command, verdict) in zip(lost, verdicts) {
       release(command.due)
+      if command.due.kind == .kill { keepPredecessor(command.bytes, of: link) }
       guard let client = clients[command.due.client] else { continue }
+      if command.due.kind == .kill {
+        answerError(client, command.due.position, .kill, "")
+        continue
+      }
       switch verdict {
       case .resend:
         postpone(
@@ -34,6 +39,12 @@ extension Shard {
       case .uncertain: answerUncertain(client, command.due)
       }
     }
+  }
+
+  /// What was to be ended is ended in the next connection's handshake, if that reaches the same process.
+  private func keepPredecessor(_ kill: [UInt8], of link: Link) {
+    addPredecessor(withArguments(kill) { $0.integer(3) }, to: link)
+    link.predecessorRunID = link.facts.runID
   }
 
   /// Every command that has no reply, with what decides about it.
@@ -153,7 +164,7 @@ extension Shard {
 
   func answerError(_ client: Client, _ position: UInt64, _ kind: EntryKind, _ text: String) {
     var bytes: [UInt8] = []
-    if kind != .silent { bytes.writeError(text) }
+    if kind != .silent && kind != .kill { bytes.writeError(text) }
     bytes.withUnsafeBytes { answer(client, position, $0) }
   }
 

@@ -6,6 +6,7 @@ import NIOCore
 import NIOPosix
 import NIOSSL
 import RESP
+import Synchronization
 
 /// Why a connection gave no answer.
 struct ConnectionError: Error {
@@ -31,6 +32,7 @@ struct ConnectionError: Error {
 /// answer the next question.
 struct RESPConnection: Sendable {
   private let channel: any Channel
+  private let end: ConnectionEnd
 
   /// Connects, trying every address that the name has now. `onPush` takes what answers nothing and
   /// says whether there was room; `onClose` follows the last of them.
@@ -40,6 +42,7 @@ struct RESPConnection: Sendable {
     onClose: @escaping @Sendable () -> Void = {}
   ) async throws(ConnectionError) -> RESPConnection {
     let literal = try? SocketAddress(ipAddress: address.host, port: address.port)
+    let end = ConnectionEnd()
     let bootstrap = ClientBootstrap(group: group)
       .connectTimeout(.milliseconds(timeoutMilliseconds))
       .channelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -51,7 +54,7 @@ struct RESPConnection: Sendable {
             try pipeline.addHandler(
               NIOSSLClientHandler(context: tls.context, serverHostname: name))
           }
-          try pipeline.addHandler(RESPClientHandler(onPush: onPush, onClose: onClose))
+          try pipeline.addHandler(RESPClientHandler(end: end, onPush: onPush, onClose: onClose))
         }
       }
     do {
@@ -61,7 +64,7 @@ struct RESPConnection: Sendable {
         } else {
           bootstrap.connect(host: address.host, port: address.port)
         }
-      return RESPConnection(channel: try await future.get())
+      return RESPConnection(channel: try await future.get(), end: end)
     } catch ChannelError.connectTimeout {
       throw ConnectionError(failure: .timedOut)
     } catch {
@@ -84,9 +87,10 @@ struct RESPConnection: Sendable {
         channel.close(promise: nil)
       }
     } catch let error as ConnectionError {
-      throw error
+      throw error.isClosed ? end.cause ?? error : error
     } catch {
-      throw ConnectionError(failure: .unreachable(Self.describe(error)), isClosed: true)
+      throw end.cause
+        ?? ConnectionError(failure: .unreachable(Self.describe(error)), isClosed: true)
     }
   }
 
@@ -110,6 +114,19 @@ struct RESPConnection: Sendable {
     case ChannelError.ioOnClosedChannel, ChannelError.alreadyClosed: "the connection was closed"
     default: String(describing: error)
     }
+  }
+}
+
+/// Why a connection ended, for a question that comes after it: a TLS handshake may fail before the
+/// first one, and "closed" would be all that is said of a wrong certificate.
+final class ConnectionEnd: Sendable {
+  private let noted = Mutex<ConnectionError?>(nil)
+
+  var cause: ConnectionError? { noted.withLock { $0 } }
+
+  /// The first error is the cause.
+  func note(_ error: ConnectionError) {
+    noted.withLock { if $0 == nil { $0 = error } }
   }
 }
 
@@ -138,13 +155,18 @@ final class RESPClientHandler: ChannelDuplexHandler {
     bulkBytesMax: 1 << 20, elementsMax: 65_536, frameBytesMax: 4 << 20, lineBytesMax: 4096)
   private static let waitersMax = 8
 
+  private let end: ConnectionEnd
   private let onPush: (@Sendable (RESPValue) -> Bool)?
   private let onClose: @Sendable () -> Void
   private var scanner = ReplyScanner(limits: limits)
   private var buffer = ByteBuffer()
   private var waiters: [Waiter] = []
 
-  init(onPush: (@Sendable (RESPValue) -> Bool)?, onClose: @escaping @Sendable () -> Void) {
+  init(
+    end: ConnectionEnd, onPush: (@Sendable (RESPValue) -> Bool)?,
+    onClose: @escaping @Sendable () -> Void
+  ) {
+    self.end = end
     self.onPush = onPush
     self.onClose = onClose
   }
@@ -195,8 +217,10 @@ final class RESPClientHandler: ChannelDuplexHandler {
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    fail(
-      ConnectionError(failure: .unreachable(RESPConnection.describe(error)), isClosed: true))
+    let cause = ConnectionError(
+      failure: .unreachable(RESPConnection.describe(error)), isClosed: true)
+    end.note(cause)
+    fail(cause)
     context.close(promise: nil)
   }
 

@@ -6,6 +6,8 @@
 public enum Event: String, Sendable, CaseIterable {
   /// Another node, or the same one restarted, is the verified master.
   case masterSwitched = "2a6ef5a3576446949dec2d80931f444a"
+  /// A majority of the sentinels follows: the master is no longer provisional.
+  case generationConfirmed = "a847cd76175c01a666ed6dca954afb6c"
   /// No verified master; requests wait.
   case masterLost = "0054bfc9550a43b2bffe418f35eaa7c5"
   /// A master is verified again.

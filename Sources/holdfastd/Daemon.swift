@@ -41,7 +41,9 @@ struct Daemon {
       configuration: ServiceGroupConfiguration(
         services: [
           .init(service: MonitorService(monitor: monitor, reports: reports.stream)),
-          .init(service: StatusService(monitor: monitor, gateway: gateway)),
+          .init(
+            service: StatusService(
+              monitor: monitor, gateway: gateway, isFixed: settings.redis.address != nil)),
           .init(
             service: GatewayService(
               gateway: gateway, journal: journal,
@@ -119,6 +121,7 @@ private struct MonitorService: Service {
 private struct StatusService: Service {
   let monitor: SentinelMonitor
   let gateway: Gateway
+  let isFixed: Bool
 
   func run() async throws {
     await cancelWhenGracefulShutdown {
@@ -137,7 +140,7 @@ private struct StatusService: Service {
     let waiting = (try? await gateway.statistics().waiting) ?? 0
     let master = status.view.address.map { "\($0)" } ?? "none"
     let sentinels =
-      status.sentinelsKnown == 0
+      isFixed
       ? "no sentinels" : "sentinels \(status.sentinelsReachable) of \(status.sentinelsKnown)"
     let head =
       switch status.view.state {

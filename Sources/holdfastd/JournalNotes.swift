@@ -21,7 +21,8 @@ extension JournalEvent {
 
   private static func kind(_ note: TrackerNote) -> Event {
     switch note {
-    case .masterSwitched, .generationConfirmed: .masterSwitched
+    case .masterSwitched: .masterSwitched
+    case .generationConfirmed: .generationConfirmed
     case .masterReachable: .masterReachable
     case .masterUnreachableFromHere: .masterUnreachable
     case .staleMasterRefused: .staleMasterRefused

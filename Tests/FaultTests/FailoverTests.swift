@@ -98,6 +98,7 @@ struct FailoverTests {
     }
     try await withLab(options) { lab, daemon in
       let master = lab.initialMaster
+      try await daemon.waitUntilServing(master)
       let before = try await daemon.info()["holdfast_generation"]
       let history = try await Load.on(daemon) { load in
         try await master.restart()

@@ -301,4 +301,23 @@ private func words(_ replies: [String]) -> [String] {
     rig.pump()
     #expect(rig.send(client, "GET a") == ["2"])
   }
+
+  @Test func endOfAPredecessorIsNeverAskedOfAnotherProcess() {
+    let store = FakeStore()
+    let old = FakeMaster(store: store)
+    let rig = Rig.serving(old)
+    let client = rig.connect()
+    rig.send(client, "WATCH w")
+    old.isFrozen = true
+    rig.push(client, "SET a 1")
+    rig.endTurn()
+    for connection in old.readyConnections where !connection.inbox.isEmpty { rig.drop(connection) }
+    // The order to end it has not left yet.
+    let next = FakeMaster(port: 6380, runID: "run-b", store: store)
+    rig.serve(next)
+    rig.advance(200)
+    #expect(client.replies() == ["+OK"])
+    #expect(!next.log.contains { $0.hasPrefix("CLIENT KILL") })
+    rig.expectNothingHeld()
+  }
 }

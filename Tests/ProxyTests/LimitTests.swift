@@ -249,15 +249,21 @@ private func words(_ replies: [String]) -> [String] {
     let rig = Rig.serving(master)
     let idle = rig.connect()
     let busy = rig.connect()
+    rig.advance(1_000)
     master.isHoldingReplies = true
     rig.push(busy, "SET a 1", "GET a")
     rig.pump()
     rig.shard.drain(nowMilliseconds: rig.now)
     rig.pump()
     #expect(idle.isClosed && !busy.isClosed && !rig.shard.isDrained)
+    // Its request is on the way: it is served first.
     let late = rig.connect()
-    rig.pump()
-    #expect(late.isClosed)
+    #expect(rig.send(late, "PING") == ["+PONG"])
+    let silent = rig.connect()
+    rig.advance(100)
+    #expect(late.isClosed && !silent.isClosed)
+    rig.advance(500)
+    #expect(silent.isClosed)
     master.isHoldingReplies = false
     rig.pump()
     rig.advance(100)

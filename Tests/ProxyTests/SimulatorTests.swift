@@ -179,15 +179,18 @@ final class Simulation {
     rig.isRefusing = false
     rig.announce(.serving(isProvisional: false), current)
     for client in clients { client.conclude() }
-    for _ in 0..<100 {
+    // Who waits for a lease that others keep is answered after a wait each time.
+    for _ in 0..<600 {
       for client in clients where !client.unsent.isEmpty {
         rig.push(client.connection, client.unsent)
         client.unsent = []
       }
       rig.advance(100)
       for client in clients { client.receive() }
-      if clients.allSatisfy(\.isOwedNothing) { return }
+      if clients.allSatisfy(\.isOwedNothing) { break }
     }
+    // What departed clients left behind expires.
+    rig.advance(2_000, step: 100)
   }
 
   private func check() {
