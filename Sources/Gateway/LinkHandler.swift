@@ -37,6 +37,10 @@ final class LinkHandler: ChannelInboundHandler {
       .connectTimeout(.milliseconds(shard.configuration.connectTimeoutMilliseconds))
       .channelOption(.tcpOption(.tcp_nodelay), value: 1)
       .channelOption(.socketOption(.so_keepalive), value: 1)
+      // A blocking command or a subscription may be silent for long: the kernel asks after the other end.
+      .channelOption(.tcpOption(.init(rawValue: TCP_KEEPIDLE)), value: 5)
+      .channelOption(.tcpOption(.init(rawValue: TCP_KEEPINTVL)), value: 2)
+      .channelOption(.tcpOption(.init(rawValue: TCP_KEEPCNT)), value: 3)
       .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 64 << 10))
       .channelOption(.writeBufferWaterMark, value: .init(low: 256 << 10, high: 1 << 20))
       .channelInitializer { channel in

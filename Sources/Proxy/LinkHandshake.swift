@@ -138,7 +138,10 @@ struct LinkHandshake {
     if text.hasPrefix("NOAUTH") { return .authentication(text) }
     switch step {
     case .auth, .hello: return .authentication(text)
-    case .select: return .database(text)
+    case .select:
+      // Anything else passes, and must not take the database from everyone until then.
+      let isFinal = text.hasPrefix("ERR ") || text.hasPrefix("NOPERM")
+      return isFinal ? .database(text) : text.hasPrefix("BUSY") ? .busy : .refused(text)
     case .role: return .refused(text)
     // An ACL may forbid these; the link works without them.
     case .reset, .name, .clientID, .info, .kill: return nil

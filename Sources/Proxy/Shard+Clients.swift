@@ -209,7 +209,7 @@ extension Shard {
   ) -> Bool {
     guard !arguments.matches(0, "POST"), !arguments.matches(0, "HOST:") else {
       reply(client) { $0.writeError("DENIED this is a Redis socket, and that was HTTP") }
-      close(client)
+      finish(client)
       return true
     }
     return forward(client, frame, .client)
@@ -223,13 +223,7 @@ extension Shard {
 
   /// Puts a command on the client's shared link.
   func forward(_ client: Client, _ frame: UnsafeRawBufferPointer, _ kind: EntryKind) -> Bool {
-    guard client.order.outstanding < configuration.inFlightPerClientMax,
-      client.inFlightBytes + frame.count <= configuration.inFlightBytesPerClientMax
-        || client.inFlightBytes == 0
-    else {
-      client.block = .inFlight
-      return false
-    }
+    guard hasRoom(client, frame) else { return false }
     guard inFlightCount < configuration.inFlightMax,
       inFlightBytes + frame.count <= configuration.inFlightBytesMax
     else {
@@ -242,6 +236,18 @@ extension Shard {
     }
     send(client, frame, kind, on: link)
     return true
+  }
+
+  /// Whether a client has room for one more command in flight; if not, it waits for its replies.
+  func hasRoom(_ client: Client, _ frame: UnsafeRawBufferPointer) -> Bool {
+    if client.order.outstanding < configuration.inFlightPerClientMax,
+      client.inFlightBytes + frame.count <= configuration.inFlightBytesPerClientMax
+        || client.inFlightBytes == 0
+    {
+      return true
+    }
+    client.block = .inFlight
+    return false
   }
 
   /// Queues a command that takes a position in its client's order.

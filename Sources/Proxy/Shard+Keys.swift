@@ -19,6 +19,14 @@ extension Shard {
     return true
   }
 
+  /// A cursor means nothing to another process: the scan begins again.
+  func restartKeys(_ client: Client, on link: Link) {
+    guard var scan = client.keysScan else { return }
+    scan.keys = []
+    client.keysScan = scan
+    sendScan(client, scan, cursor: "0", on: link)
+  }
+
   private func sendScan(_ client: Client, _ scan: KeysScan, cursor: String, on link: Link) {
     var bytes: [UInt8] = []
     bytes.writeCommand([

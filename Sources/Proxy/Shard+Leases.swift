@@ -125,10 +125,7 @@ extension Shard {
   private func forward(
     _ client: Client, _ frame: UnsafeRawBufferPointer, _ kind: EntryKind, on link: Link
   ) -> Bool {
-    guard client.order.outstanding < configuration.inFlightPerClientMax else {
-      client.block = .inFlight
-      return false
-    }
+    guard hasRoom(client, frame) else { return false }
     send(client, frame, kind, on: link)
     return true
   }

@@ -321,9 +321,7 @@ extension Shard {
       lose(link, event: nil)
       expire(link, all: true)
     }
-    for client in clients.all where client.database == key.database && client.lease == nil {
-      client.link = nil
-    }
+    for client in clients.all where client.database == key.database { client.link = nil }
     wakeMasterWaiters()
   }
 

@@ -266,6 +266,10 @@ extension Shard {
       }
       client.deferredCount -= 1
       counters.resent += 1
+      if command.kind == .keysScan {
+        restartKeys(client, on: link)
+        continue
+      }
       command.bytes.withUnsafeBytes {
         enqueue($0, command.client, command.position, command.kind, on: link)
       }

@@ -10,10 +10,7 @@ extension Shard {
     _ frame: UnsafeRawBufferPointer
   ) -> Bool {
     guard let lease = client.lease, let link = link(lease) else { return true }
-    guard client.order.outstanding < configuration.inFlightPerClientMax else {
-      client.block = .inFlight
-      return false
-    }
+    guard hasRoom(client, frame) else { return false }
     guard let index else {
       send(client, frame, .client, on: link)
       return true
