@@ -18,6 +18,7 @@ have() {
         || command -v valkey-check-rdb
       ;;
     pkg-config) command -v pkg-config ;;
+    openssl) command -v openssl ;;
     libsystemd-dev) pkg-config --exists libsystemd || [ -f /usr/include/systemd/sd-daemon.h ] ;;
     zlib1g-dev) pkg-config --exists zlib || [ -f /usr/include/zlib.h ] ;;
     *) [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>&1)" = installed ] ;;
