@@ -21,13 +21,22 @@ public struct MasterView: Sendable, Equatable {
   public var runID: String?
   /// Whether that node may be used.
   public var state: State
+  /// While it stands, writes wait and reads go on; nil: none does.
+  public var fence: Fence?
+  /// Replicas that Sentinel may promote (priority above 0), those that are down included.
+  public var replicaCount: Int
 
   /// Makes a view.
-  public init(generation: UInt64, address: NodeAddress?, runID: String?, state: State) {
+  public init(
+    generation: UInt64, address: NodeAddress?, runID: String?, state: State, fence: Fence? = nil,
+    replicaCount: Int = 0
+  ) {
     self.generation = generation
     self.address = address
     self.runID = runID
     self.state = state
+    self.fence = fence
+    self.replicaCount = replicaCount
   }
 
   /// What holds until the first master is verified.
@@ -41,5 +50,28 @@ public struct MasterView: Sendable, Equatable {
     case .serving: true
     case .waiting, .hopeless: false
     }
+  }
+}
+
+/// Why writes wait although the master answers: what is written now might be lost in a switch.
+public struct Fence: Sendable, Equatable {
+  /// Rises with each fence of this daemon's life.
+  public var number: UInt64
+  /// In plain words, for the error of a request that waits too long.
+  public var reason: String
+  /// When it began, in milliseconds of the monotonic clock (``MasterTracker``'s `now`).
+  public var sinceMilliseconds: Int64
+  /// Writes whose replies came before this time (same clock) are on the replica that is to be
+  /// promoted; `Int64.min` while nothing is known.
+  public var coveredMilliseconds: Int64
+
+  /// Makes a fence.
+  public init(
+    number: UInt64, reason: String, sinceMilliseconds: Int64, coveredMilliseconds: Int64 = .min
+  ) {
+    self.number = number
+    self.reason = reason
+    self.sinceMilliseconds = sinceMilliseconds
+    self.coveredMilliseconds = coveredMilliseconds
   }
 }

@@ -20,7 +20,6 @@ struct MonitorLoop {
   private let inbox: Inbox
   private let onView: @Sendable (MasterView) -> Void
   private let onNote: @Sendable (TrackerNote) -> Void
-  private let started = ContinuousClock.now
   private var tracker: any Tracker
   private var sentinels: [NodeAddress: Worker] = [:]
   private var nodes: [NodeAddress: Worker] = [:]
@@ -73,10 +72,8 @@ struct MonitorLoop {
     nodes = [:]
   }
 
-  private var nowMilliseconds: Int64 {
-    let elapsed = started.duration(to: .now).components
-    return elapsed.seconds * 1000 + elapsed.attoseconds / 1_000_000_000_000_000
-  }
+  /// The clock of the shards too: what one plane saw first is earlier for the other.
+  private var nowMilliseconds: Int64 { Int64(NIODeadline.now().uptimeNanoseconds / 1_000_000) }
 
   private mutating func carryOut(
     _ action: TrackerAction, _ now: Int64, _ tasks: inout DiscardingTaskGroup
