@@ -14,6 +14,8 @@ public final class Client {
     case master
     /// No connection to lease yet.
     case lease
+    /// Its leased connection is being prepared: nothing may run in another database before that.
+    case setup
     /// It has as much in flight as it may.
     case inFlight
     /// Commands of its own wait to be sent again.
@@ -58,15 +60,13 @@ public final class Client {
   var input: [UInt8] = []
   var inputOffset = 0
   var block: Block?
-  /// Until when it waits (``Block/master``, ``Block/lease``).
-  var waitDeadlineMilliseconds: Int64 = 0
   /// Its wait has ended without a master: everything it has sent so far is answered so.
   var isFailingFast = false
   /// When its command is taken again (``Block/retry``).
   var retryMilliseconds: Int64 = 0
-  /// The first command that had to be sent again and is not answered yet, and until when it is tried.
-  var retryPosition: UInt64 = 0
-  var retryDeadlineMilliseconds: Int64 = 0
+  /// The first command that had to wait and is not answered yet, and until when it is tried.
+  var deadlinePosition: UInt64 = 0
+  var deadlineMilliseconds: Int64 = 0
   /// The I/O layer was asked to close it.
   var isClosed = false
   var isReadPaused = false
@@ -99,6 +99,8 @@ public final class Client {
   /// Its shared link, once it has used one.
   var link: Link?
   var lease: LinkID?
+  /// What Redis said when a connection was to be prepared for it, and could not be for now.
+  var setupRefusal: String?
   var transaction = Transaction.none
   /// A queued command was refused: `EXEC` must not run the others.
   var isTransactionPoisoned = false
@@ -106,8 +108,9 @@ public final class Client {
   /// What was watched is lost with its connection: the next transaction finds it changed.
   var isWatchBroken = false
   var isTracking = false
-  /// A command that may wait for data is alone on its connection.
+  /// A command that may wait for data is alone on its connection; when that wait is over (`Int64.max`: never).
   var isBlocking = false
+  var blockingDeadlineMilliseconds = Int64.max
   /// Channels and patterns, as Redis counts them; shard channels apart.
   var subscriptionCount = 0
   var shardSubscriptionCount = 0
@@ -125,6 +128,12 @@ public final class Client {
   }
 
   var inputCount: Int { input.count - inputOffset }
+
+  /// Replies that its socket has not taken.
+  var unreadBytes: Int { output.count + order.heldBytes }
+
+  /// What a connection must speak to carry its commands.
+  var group: LinkGroupKey { LinkGroupKey(database: database, version: version) }
 
   /// Whether it needs its leased connection no longer.
   var isLeaseOver: Bool {
@@ -155,5 +164,7 @@ public final class Client {
 struct KeysScan {
   let position: UInt64
   let pattern: [UInt8]
+  /// The client asked for no reply (`CLIENT REPLY OFF`).
+  let isSilent: Bool
   var keys: Set<[UInt8]> = []
 }

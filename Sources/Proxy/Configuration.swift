@@ -45,6 +45,8 @@ public struct ProxyConfiguration: Sendable {
   public var inFlightBytesMax = 256 << 20
   /// Replies a client has not read; above it the client is cut off.
   public var outputBytesPerClientMax = 64 << 20
+  /// Replies that all clients together have not read; above it the one that reads least is cut off.
+  public var outputBytesMax = 256 << 20
   /// How long a client may be idle before it is closed; 0: for ever.
   public var idleClientMilliseconds: Int64 = 0
   /// Refused commands that are opened, in upper case.

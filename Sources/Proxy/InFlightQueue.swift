@@ -5,8 +5,6 @@ import DequeModule
 enum EntryKind: UInt8, Sendable {
   /// It goes to the client.
   case client
-  /// It counts, but the client asked for no reply (`CLIENT REPLY OFF`).
-  case silent
   /// The daemon's own question; the answer is dropped.
   case own
   /// `CLIENT KILL` of the daemon's, which a client's next commands wait for.
@@ -17,6 +15,8 @@ enum EntryKind: UInt8, Sendable {
   case scriptLoad
   /// Prepares a leased connection for its client; an error ends the lease.
   case setup
+  /// `MULTI`: an error means that no transaction began.
+  case transactionBegin
   /// `EXEC` or `DISCARD`: the transaction is over.
   case transactionEnd
   /// `UNWATCH`: nothing is watched any more.
@@ -27,7 +27,7 @@ enum EntryKind: UInt8, Sendable {
   /// Whether the reply takes a position in the client's order.
   var hasPosition: Bool {
     switch self {
-    case .client, .silent, .kill, .scriptLoad, .transactionEnd, .unwatch: true
+    case .client, .kill, .scriptLoad, .transactionBegin, .transactionEnd, .unwatch: true
     case .own, .keysScan, .marker, .setup: false
     }
   }
@@ -42,6 +42,8 @@ struct InFlightEntry {
   var count: UInt32
   var answered: UInt32
   var kind: EntryKind
+  /// The client asked for no reply (`CLIENT REPLY OFF`).
+  var isSilent: Bool
 }
 
 /// Whom the next reply of a link is for.
@@ -49,8 +51,12 @@ struct DueReply {
   let client: SlotID<Client>
   let position: UInt64
   let kind: EntryKind
+  let isSilent: Bool
   /// Bytes that are no longer retained.
   let releasedBytes: Int
+
+  /// Whether the client gets to see the reply.
+  var isSeen: Bool { !isSilent && kind != .kill }
 }
 
 /// A link's retransmission queue: bytes stay until their reply has come.
@@ -74,12 +80,14 @@ struct InFlightQueue {
 
   /// Adds one command. Commands of one client and kind that follow each other share an entry.
   mutating func append(
-    _ command: UnsafeRawBufferPointer, client: SlotID<Client>, position: UInt64, kind: EntryKind
+    _ command: UnsafeRawBufferPointer, client: SlotID<Client>, position: UInt64, kind: EntryKind,
+    isSilent: Bool = false
   ) {
     bytes.append(contentsOf: command)
     replyCount += 1
     if kind == .client, let last = entries.indices.last,
       entries[last].client == client, entries[last].kind == .client, entries[last].count < 512,
+      entries[last].isSilent == isSilent,
       entries[last].position + UInt64(entries[last].count) == position
     {
       entries[last].count += 1
@@ -89,7 +97,7 @@ struct InFlightQueue {
     entries.append(
       InFlightEntry(
         client: client, position: position, byteCount: command.count, count: 1, answered: 0,
-        kind: kind))
+        kind: kind, isSilent: isSilent))
   }
 
   /// Hands over what was not sent yet.
@@ -112,7 +120,7 @@ struct InFlightQueue {
     }
     return DueReply(
       client: first.client, position: first.position + UInt64(first.answered), kind: first.kind,
-      releasedBytes: isLast ? first.byteCount : 0)
+      isSilent: first.isSilent, releasedBytes: isLast ? first.byteCount : 0)
   }
 
   /// Bytes of the first entry, for a look at the command that is being answered.

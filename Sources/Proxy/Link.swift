@@ -24,10 +24,10 @@ struct LinkGroupKey: Hashable {
 
 /// A command that waits to be sent again.
 struct DeferredCommand {
-  let client: ClientID
-  let position: UInt64
-  let kind: EntryKind
+  let due: DueReply
   let bytes: [UInt8]
+  /// What Redis said instead of executing it.
+  let refusal: [UInt8]?
   /// It may have been executed: once its predecessor connection cannot be ended, it is `UNCERTAIN`.
   var isUnknown: Bool
   let deadlineMilliseconds: Int64
@@ -57,6 +57,8 @@ final class Link {
   var generation: UInt64 = 0
   var facts = LinkFacts()
   var handshake: LinkHandshake?
+  /// What its connection speaks now.
+  var prepared = LinkGroupKey(database: 0, version: .two)
   /// What it authenticated with; `RESET` asks for it again.
   var credentials: Credentials?
   /// Bytes of a handshake, not yet handed over.

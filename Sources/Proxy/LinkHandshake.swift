@@ -71,6 +71,11 @@ struct LinkHandshake {
     add(.role, ["ROLE"], &request)
   }
 
+  /// Whether a database stays refused. Anything else passes, and must not take it from everyone until then.
+  static func isFinalRefusal(_ text: String) -> Bool {
+    text.hasPrefix("ERR ") || text.hasPrefix("NOPERM")
+  }
+
   private mutating func add(_ step: Step, _ command: [String], _ request: inout [UInt8]) {
     steps.append(step)
     request.writeCommand(command)
@@ -139,9 +144,8 @@ struct LinkHandshake {
     switch step {
     case .auth, .hello: return .authentication(text)
     case .select:
-      // Anything else passes, and must not take the database from everyone until then.
-      let isFinal = text.hasPrefix("ERR ") || text.hasPrefix("NOPERM")
-      return isFinal ? .database(text) : text.hasPrefix("BUSY") ? .busy : .refused(text)
+      if Self.isFinalRefusal(text) { return .database(text) }
+      return text.hasPrefix("BUSY") ? .busy : .refused(text)
     case .role: return .refused(text)
     // An ACL may forbid these; the link works without them.
     case .reset, .name, .clientID, .info, .kill: return nil

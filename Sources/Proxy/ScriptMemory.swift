@@ -11,6 +11,9 @@ struct ScriptMemory {
   /// The `SCRIPT LOAD` command of a script, by the digest that Redis gave it.
   subscript(_ digest: String) -> [UInt8]? { bodies[digest.lowercased()] }
 
+  /// The `SCRIPT LOAD` commands of all scripts, the oldest first.
+  var commands: [[UInt8]] { order.compactMap { bodies[$0] } }
+
   /// Remembers the command that loaded a script.
   mutating func remember(_ digest: String, command: [UInt8]) {
     let digest = digest.lowercased()

@@ -51,6 +51,7 @@ extension Shard {
     guard let client = clients[id] else { return }
     now = nowMilliseconds
     inputBytes -= client.inputCount
+    outputBytes -= client.unreadBytes
     clients.remove(id)
     abandonLease(of: client)
   }
@@ -105,7 +106,7 @@ extension Shard {
   /// Ends a client's wait if its reason has ended.
   func reconsider(_ client: Client) {
     switch client.block {
-    case nil, .master, .lease, .reply, .marker, .retry: return
+    case nil, .master, .lease, .setup, .reply, .marker, .retry: return
     case .closing:
       if client.order.isSettled { close(client) }
       return
@@ -255,25 +256,25 @@ extension Shard {
     _ client: Client, _ frame: UnsafeRawBufferPointer, _ kind: EntryKind, on link: Link
   ) {
     let position = client.order.issue()
-    let kind = isSilent(client) ? EntryKind.silent : kind
+    let isSilent = isSilent(client)
     charge(client, frame.count)
-    enqueue(frame, client.id, position, kind, on: link)
+    enqueue(frame, client.id, position, kind, on: link, isSilent: isSilent)
     counters.commands += 1
   }
 
   /// Queues bytes on a link, whoever they are for.
   func enqueue(
     _ frame: UnsafeRawBufferPointer, _ client: ClientID, _ position: UInt64, _ kind: EntryKind,
-    on link: Link
+    on link: Link, isSilent: Bool = false
   ) {
     if link.queue.isEmpty { link.progressMilliseconds = now }
-    link.queue.append(frame, client: client, position: position, kind: kind)
+    link.queue.append(frame, client: client, position: position, kind: kind, isSilent: isSilent)
     queueOutput(link)
   }
 
   /// Lets a client wait for the master, or tells it that none will come.
   func awaitMaster(_ client: Client) -> Bool {
-    if let text = groupErrors[LinkGroupKey(database: client.database, version: client.version)] {
+    if let text = groupErrors[client.group] {
       reply(client) { $0.writeError(text) }
       return true
     }
@@ -286,11 +287,25 @@ extension Shard {
         failNoMaster(client, waitReason)
         return true
       }
-      client.block = .master
-      client.waitDeadlineMilliseconds = now + configuration.waitMilliseconds
+      startWaiting(client, .master)
       masterWaiters.append(client.id)
       return false
     }
+  }
+
+  /// Blocks a client until its next command can go on, at most until that command's deadline.
+  func startWaiting(_ client: Client, _ block: Client.Block) {
+    client.block = block
+    _ = deadline(of: client, client.order.issued)
+  }
+
+  /// A command is tried until one deadline, however often it waits or is sent; those behind it share it.
+  func deadline(of client: Client, _ position: UInt64) -> Int64 {
+    if client.order.answered > client.deadlinePosition || client.deadlineMilliseconds == 0 {
+      client.deadlinePosition = position
+      client.deadlineMilliseconds = now + configuration.waitMilliseconds
+    }
+    return client.deadlineMilliseconds
   }
 
   func failNoMaster(_ client: Client, _ reason: String) {
@@ -321,15 +336,21 @@ extension Shard {
   func answer(_ client: Client, _ position: UInt64, _ reply: UnsafeRawBufferPointer) {
     provideOutput(client)
     client.order.answer(position, with: reply, into: &client.output)
+    outputBytes += reply.count
     queueOutput(client)
-    if client.output.count + client.order.heldBytes > configuration.outputBytesPerClientMax {
-      abort(client)
-    }
+    limitOutput(client)
     if client.block != nil { reconsider(client) }
   }
 
+  /// Cuts off a client that does not read, or the one that reads least where all together hold too much.
+  func limitOutput(_ client: Client) {
+    if client.unreadBytes > configuration.outputBytesPerClientMax { abort(client) }
+    guard outputBytes > configuration.outputBytesMax else { return }
+    if let largest = clients.all.max(by: { $0.unreadBytes < $1.unreadBytes }) { abort(largest) }
+  }
+
   /// Whether the command that is being taken gets no reply (`CLIENT REPLY`).
-  private func isSilent(_ client: Client) -> Bool {
+  func isSilent(_ client: Client) -> Bool {
     switch client.replyMode {
     case .on: return false
     case .off: return true
@@ -359,6 +380,7 @@ extension Shard {
     guard !client.isClosed else { return }
     client.isClosed = true
     client.block = .closing
+    outputBytes -= client.output.count
     client.output = []
     actions.append(.abortClient(client.id))
   }

@@ -47,11 +47,9 @@ extension Shard {
   /// Links of a database or protocol that no client uses any more are closed; the configured one's stay.
   private func closeIdleGroups() {
     groupsCheckedMilliseconds = now
-    var used: Set<LinkGroupKey> = [
-      LinkGroupKey(database: configuration.database, version: .two)
-    ]
+    var used: Set<LinkGroupKey> = [home]
     for client in clients.all {
-      used.insert(LinkGroupKey(database: client.database, version: client.version))
+      used.insert(client.group)
     }
     for (key, group) in groups where !used.contains(key) {
       guard group.allSatisfy({ $0.queue.isEmpty && $0.deferred.isEmpty }) else { continue }
@@ -70,15 +68,19 @@ extension Shard {
     leaseWaiters.removeAll { isWaitOver($0, .lease) }
     for id in waiting {
       guard let client = clients[id], client.block == .master || client.block == .lease,
-        client.waitDeadlineMilliseconds <= now
+        client.deadlineMilliseconds <= now
       else { continue }
       noteWait(client)
-      // All it has sent meanwhile is answered at once: one deadline, not one after the other.
-      client.block = nil
-      client.isFailingFast = true
-      resume(client)
-      client.isFailingFast = false
+      failFast(client)
     }
+  }
+
+  /// All that a client has sent meanwhile is answered at once: one deadline, not one after the other.
+  private func failFast(_ client: Client) {
+    client.block = nil
+    client.isFailingFast = true
+    resume(client)
+    client.isFailingFast = false
   }
 
   private func endRetries() {
@@ -87,13 +89,19 @@ extension Shard {
     swap(&waiting, &retryWaiters)
     for id in waiting {
       guard let client = clients[id], client.block == .retry else { continue }
-      if client.retryMilliseconds <= now { unblock(client) } else { retryWaiters.append(id) }
+      if client.deadlineMilliseconds <= now {
+        failFast(client)
+      } else if client.retryMilliseconds <= now {
+        unblock(client)
+      } else {
+        retryWaiters.append(id)
+      }
     }
   }
 
   private func isWaitOver(_ id: ClientID, _ block: Client.Block) -> Bool {
     guard let client = clients[id] else { return true }
-    return client.block != block || client.waitDeadlineMilliseconds <= now
+    return client.block != block || client.deadlineMilliseconds <= now
   }
 
   private func watch(_ link: Link) {
@@ -106,19 +114,17 @@ extension Shard {
     case .ready:
       if link.queue.isEmpty {
         if silence > configuration.checkIdleMilliseconds { check(link) }
-      } else if silence > configuration.commandTimeoutMilliseconds, !mayBlock(link) {
+      } else if silence > configuration.commandTimeoutMilliseconds, !mayBeSilent(link) {
         lose(link, event: .timedOut)
       }
       resendDue(link)
     }
   }
 
-  /// A leased connection may be silent as long as its client's command blocks.
-  private func mayBlock(_ link: Link) -> Bool {
-    switch link.purpose {
-    case .shared, .spare: false
-    case .leased(let id): clients[id].map { $0.isStreaming || $0.isBlocking } ?? false
-    }
+  /// A leased connection may be silent as long as its client's command may block, or while it is subscribed.
+  private func mayBeSilent(_ link: Link) -> Bool {
+    guard case .leased(let id) = link.purpose, let client = clients[id] else { return false }
+    return client.isStreaming || (client.isBlocking && now < client.blockingDeadlineMilliseconds)
   }
 
   private func check(_ link: Link) {

@@ -12,7 +12,9 @@ extension Shard {
     guard let link = sharedLink(of: client), link.isReady, view.isServing else {
       return awaitMaster(client)
     }
-    let scan = KeysScan(position: client.order.issue(), pattern: Array(pattern))
+    let isSilent = isSilent(client)
+    let scan = KeysScan(
+      position: client.order.issue(), pattern: Array(pattern), isSilent: isSilent)
     client.keysScan = scan
     client.block = .reply
     sendScan(client, scan, cursor: "0", on: link)
@@ -70,6 +72,7 @@ extension Shard {
       bytes.writeArrayHeader(scan.keys.count)
       for key in scan.keys { bytes.writeBulk(key) }
     }
+    if scan.isSilent { bytes = [] }
     bytes.withUnsafeBytes { answer(client, scan.position, $0) }
     unblock(client)
   }

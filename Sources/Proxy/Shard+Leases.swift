@@ -15,10 +15,24 @@ extension Shard {
       client.block = .settle
       return false
     }
-    guard view.isServing else { return awaitMaster(client) }
-    guard let link = spares.popLast() else { return awaitLease(client) }
-    lease(link, to: client)
+    guard view.isServing, !mayStillExecute(client) else { return awaitMaster(client) }
+    if let text = groupErrors[client.group] {
+      reply(client) { $0.writeError(text) }
+      return true
+    }
+    if client.isFailingFast, let refusal = client.setupRefusal {
+      reply(client) { $0.writeError(refusal) }
+      return true
+    }
+    guard let spare = takeSpare(for: client) else { return awaitLease(client) }
+    lease(spare, to: client)
+    guard client.block == nil else { return false }
     return takePinned(client, index, arguments, frame)
+  }
+
+  /// Whether a given-up connection may still hold commands of this client: its shared link ends that first.
+  func mayStillExecute(_ client: Client) -> Bool {
+    client.link.map { !$0.predecessors.isEmpty } ?? false
   }
 
   private func awaitLease(_ client: Client) -> Bool {
@@ -27,27 +41,68 @@ extension Shard {
       reply(client) { $0.writeError(ErrorReply.noLease) }
       return true
     }
-    client.block = .lease
-    client.waitDeadlineMilliseconds = now + configuration.waitMilliseconds
+    startWaiting(client, .lease)
     leaseWaiters.append(client.id)
     makeSpares()
     return false
   }
 
+  /// One that speaks to the client's database already, if there is any.
+  private func takeSpare(for client: Client) -> Link? {
+    guard let index = spares.lastIndex(where: { $0.prepared == client.group }) else {
+      return spares.popLast()
+    }
+    return spares.remove(at: index)
+  }
+
   private func lease(_ link: Link, to client: Client) {
     link.purpose = .leased(client.id)
     client.lease = link.id
-    if client.version == .three { setUp(link, client, ["HELLO", "3"]) }
-    if client.database != configuration.database {
-      setUp(link, client, ["SELECT", "\(client.database)"])
-    }
+    prepare(link, for: client)
     makeSpares()
   }
 
+  /// Brings a leased connection to its client's database and protocol. The client waits for it: what ran before
+  /// the answer might run elsewhere.
+  private func prepare(_ link: Link, for client: Client) {
+    if link.prepared.version != client.version {
+      setUp(link, client, ["HELLO", "\(client.version.rawValue)"])
+    }
+    if link.prepared.database != client.database {
+      setUp(link, client, ["SELECT", "\(client.database)"])
+    }
+  }
+
   private func setUp(_ link: Link, _ client: Client, _ command: [String]) {
+    client.block = .setup
     var bytes: [UInt8] = []
     bytes.writeCommand(command)
     bytes.withUnsafeBytes { enqueue($0, client.id, 0, .setup, on: link) }
+  }
+
+  /// An answer to what prepares a leased connection.
+  func takeSetupReply(_ client: Client, _ link: Link, _ reply: UnsafeRawBufferPointer) {
+    guard reply.first == UInt8(ascii: "-") else {
+      if !link.queue.entries.contains(where: { $0.kind == .setup }) {
+        link.prepared = client.group
+        client.setupRefusal = nil
+        if client.block == .setup { unblock(client) }
+      }
+      return
+    }
+    let text = String(decoding: reply.dropFirst().dropLast(2), as: UTF8.self)
+    let isFinal = LinkHandshake.isFinalRefusal(text)
+    if isFinal { groupErrors[client.group] = text } else { client.setupRefusal = text }
+    loseLease(of: client, link)
+    // Refused for now: its command is taken again a little later, on another connection.
+    if !isFinal, client.block == nil { retry(client, atMilliseconds: now + 100) }
+  }
+
+  /// Lets a client's next command be taken again at a time.
+  private func retry(_ client: Client, atMilliseconds time: Int64) {
+    startWaiting(client, .retry)
+    client.retryMilliseconds = time
+    retryWaiters.append(client.id)
   }
 
   /// A spare connection is ready: the first that waits for one gets it.
@@ -55,15 +110,16 @@ extension Shard {
     while let id = leaseWaiters.popFirst() {
       guard let client = clients[id], client.block == .lease else { continue }
       noteWait(client)
+      client.block = nil
       lease(link, to: client)
-      unblock(client)
+      if client.block == nil { unblock(client) }
       return
     }
     guard spares.count < configuration.sparesMax else { return lose(link, event: nil) }
     spares.append(link)
   }
 
-  /// Keeps as many spare connections as are wanted, or being waited for.
+  /// Keeps as many connections as are wanted, in use or not, and always one in reserve.
   func makeSpares() {
     guard view.isServing, !isDraining else { return }
     var spareCount = 0
@@ -75,8 +131,10 @@ extension Shard {
       case .leased: leaseCount += 1
       }
     }
-    let wanted = max(configuration.sparesMax, leaseWaiters.count)
-    while spareCount < wanted, spareCount + leaseCount < configuration.leasesMax {
+    let reserve = max(leaseWaiters.count, min(1, configuration.sparesMax))
+    while spareCount < reserve || spareCount + leaseCount < configuration.sparesMax,
+      spareCount + leaseCount < configuration.leasesMax
+    {
       connect(makeLink(.spare))
       spareCount += 1
     }
@@ -111,7 +169,7 @@ extension Shard {
       return takeLocal(client, command, arguments)
     case .pinned(let reason):
       guard hasArity(client, index, facts, arguments) else { return true }
-      return begin(reason, client, link, arguments, frame)
+      return begin(reason, table[index].name, client, link, arguments, frame)
     case .pinnedOnly: return takePinnedOnly(client, link, index, arguments, frame)
     case .refused(let alternative):
       reply(client) { $0.writeError(ErrorReply.refused(self.displayName(index), alternative)) }
@@ -131,23 +189,31 @@ extension Shard {
   }
 
   private func begin(
-    _ reason: PinReason, _ client: Client, _ link: Link, _ arguments: RequestArguments,
-    _ frame: UnsafeRawBufferPointer
+    _ reason: PinReason, _ name: String, _ client: Client, _ link: Link,
+    _ arguments: RequestArguments, _ frame: UnsafeRawBufferPointer
   ) -> Bool {
     switch reason {
     case .transaction:
       client.transaction = .open
       client.isTransactionPoisoned = false
+      return forward(client, frame, .transactionBegin, on: link)
     case .watch: client.isWatching = true
     case .tracking: client.isTracking = arguments.matches(2, "ON")
     case .subscription: return sendWithMarker(client, link, frame)
     case .blocking:
       send(client, frame, .client, on: link)
       client.isBlocking = true
+      client.blockingDeadlineMilliseconds = blockingDeadline(name, arguments)
       client.block = .settle
       return true
     }
     return forward(client, frame, .client, on: link)
+  }
+
+  /// Until when a blocking command's answer may take: its own timeout, and what any command may take.
+  private func blockingDeadline(_ name: String, _ arguments: RequestArguments) -> Int64 {
+    guard let timeout = BlockingTimeout.milliseconds(of: name, arguments) else { return .max }
+    return now + timeout + configuration.commandTimeoutMilliseconds
   }
 
   private func takePinnedOnly(
@@ -173,11 +239,9 @@ extension Shard {
       client.block = .settle
       return false
     }
-    let before = (client.database, client.version)
     guard case .local(let command) = table.facts(index).route else { return true }
     let isTaken = takeLocal(client, command, arguments)
-    if client.version != before.1 { setUp(link, client, ["HELLO", "\(client.version.rawValue)"]) }
-    if client.database != before.0 { setUp(link, client, ["SELECT", "\(client.database)"]) }
+    prepare(link, for: client)
     return isTaken
   }
 
@@ -254,7 +318,7 @@ extension Shard {
   }
 
   /// A leased connection is lost. A transaction is never replayed; what had no effect yet is done again.
-  func loseLease(of client: Client, _ link: Link, _ error: UnsafeRawBufferPointer?) {
+  func loseLease(of client: Client, _ link: Link) {
     client.lease = nil
     client.isBlocking = false
     let entries = link.queue
@@ -262,11 +326,10 @@ extension Shard {
       link.purpose = .spare
       lose(link, event: nil)
     }
-    if client.isStreaming || client.isTracking || error != nil {
+    if client.isStreaming || client.isTracking {
       _ = leasedVerdicts(entries)
       if client.isTracking && client.version == .three {
-        provideOutput(client)
-        client.output += Array(">2\r\n$10\r\ninvalidate\r\n_\r\n".utf8)
+        Self.invalidateAll.withUnsafeBytes { passPush(client, $0) }
       }
       return close(client)
     }
@@ -278,8 +341,10 @@ extension Shard {
     answerLeased(client, entries, isVoidable: !link.predecessors.contains(nil))
     if client.transaction == .ending { client.transaction = .none }
     endPredecessor(link, of: client)
-    reconsider(client)
+    if client.block == .setup { unblock(client) } else { reconsider(client) }
   }
+
+  private static let invalidateAll = Array(">2\r\n$10\r\ninvalidate\r\n_\r\n".utf8)
 
   /// Answers what was unanswered on a lost leased connection. Not `isVoidable`: it may execute that yet.
   private func answerLeased(_ client: Client, _ queue: InFlightQueue, isVoidable: Bool) {
@@ -295,12 +360,12 @@ extension Shard {
         if due.kind == .unwatch { client.isWatchBroken = false }
         answerSimple(client, due, "OK")
       } else if verdict == .resend && due.kind == .transactionEnd {
-        answerError(client, due.position, due.kind, ErrorReply.transactionLost)
+        answerError(client, due, ErrorReply.transactionLost)
       } else if verdict == .resend && isVoidable && client.order.issued == due.position + 1 {
         takeAgain(client, command)
       } else {
         counters.uncertain += 1
-        answerError(client, due.position, due.kind, ErrorReply.uncertain)
+        answerError(client, due, ErrorReply.uncertain)
       }
     }
   }
@@ -311,7 +376,7 @@ extension Shard {
 
   private func answerSimple(_ client: Client, _ due: DueReply, _ text: StaticString) {
     var bytes: [UInt8] = []
-    if due.kind != .silent { bytes.writeSimple(text) }
+    if due.isSeen { bytes.writeSimple(text) }
     bytes.withUnsafeBytes { answer(client, due.position, $0) }
   }
 
@@ -347,11 +412,17 @@ extension Shard {
   /// A node that takes no writes, or cannot now: a command that is alone on its connection is tried again.
   func deferLeased(_ link: Link, retryMilliseconds: Int64) -> Bool {
     guard case .leased(let id) = link.purpose, let client = clients[id],
-      client.transaction == .none, !client.isTracking, link.queue.replyCount == 1,
-      let entry = link.queue.entries.first, entry.kind == .client,
+      !client.isTracking, link.queue.replyCount == 1,
+      let entry = link.queue.entries.first,
       client.order.issued == entry.position + UInt64(entry.count)
     else { return false }
-    guard now < retryDeadline(of: client, client.order.issued - 1) else { return false }
+    switch entry.kind {
+    case .client: guard client.transaction == .none else { return false }
+    case .transactionBegin: client.transaction = .none
+    case .own, .kill, .keysScan, .scriptLoad, .setup, .transactionEnd, .unwatch, .marker:
+      return false
+    }
+    guard now < deadline(of: client, client.order.issued - 1) else { return false }
     guard let command = leasedVerdicts(link.queue).last?.1 else { return false }
     client.lease = nil
     client.isBlocking = false
@@ -359,9 +430,7 @@ extension Shard {
     client.isWatching = false
     link.purpose = .spare
     lose(link, event: nil)
-    client.block = .retry
-    client.retryMilliseconds = retryMilliseconds
-    retryWaiters.append(client.id)
+    retry(client, atMilliseconds: retryMilliseconds)
     takeAgain(client, command)
     return true
   }

@@ -20,6 +20,8 @@ extension Shard {
         client.block = .settle
         return false
       }
+      // It would leave the link that is to end what a given-up connection still holds.
+      guard !mayStillExecute(client) else { return awaitMaster(client) }
       changeState(client, command, arguments)
     case .auth: authenticate(client, arguments)
     case .time: reply(client) { self.writeTime(&$0) }

@@ -28,7 +28,7 @@ extension Shard {
       if command.due.kind == .kill { keepPredecessor(command.bytes, of: link) }
       guard let client = clients[command.due.client] else { continue }
       if command.due.kind == .kill {
-        answerError(client, command.due.position, .kill, "")
+        answerError(client, command.due, "")
         continue
       }
       switch verdict {
@@ -57,6 +57,7 @@ extension Shard {
         let end = offset + command.end
         let due = DueReply(
           client: entry.client, position: entry.position + UInt64(index), kind: entry.kind,
+          isSilent: entry.isSilent,
           // The whole entry's bytes were charged; each part gives its own back.
           releasedBytes: command.bytes.count + (index == Int(entry.answered) ? command.start : 0))
         lost.append(
@@ -129,48 +130,51 @@ extension Shard {
   /// Keeps a command to be sent again; its client's later commands wait behind it.
   func postpone(
     _ due: DueReply, _ bytes: [UInt8], of client: Client, on link: Link, isUnknown: Bool,
-    retryMilliseconds: Int64
+    refusal: [UInt8]? = nil, retryMilliseconds: Int64
   ) {
     guard due.kind.hasPosition || due.kind == .keysScan else { return }
-    let earlier = client.deferredCount > 0 ? link.deferred.last { $0.client == client.id } : nil
-    let deadline = retryDeadline(of: client, due.position)
+    let earlier =
+      client.deferredCount > 0 ? link.deferred.last { $0.due.client == client.id } : nil
     let command = DeferredCommand(
-      client: client.id, position: due.position, kind: due.kind, bytes: bytes,
-      isUnknown: isUnknown, deadlineMilliseconds: deadline,
+      due: due, bytes: bytes, refusal: refusal, isUnknown: isUnknown,
+      deadlineMilliseconds: deadline(of: client, due.position),
       retryMilliseconds: max(retryMilliseconds, earlier?.retryMilliseconds ?? 0))
     // One that was sent again and is back comes before those that never were.
     let later =
       client.deferredCount == 0
-      ? nil : link.deferred.firstIndex { $0.client == client.id && $0.position > due.position }
+      ? nil
+      : link.deferred.firstIndex {
+        $0.due.client == client.id && $0.due.position > due.position
+      }
     link.deferred.insert(command, at: later ?? link.deferred.endIndex)
     client.deferredCount += 1
     if due.kind.hasPosition { charge(client, bytes.count) }
   }
 
-  /// A command is tried until one deadline however often it is sent; those behind it share it.
-  func retryDeadline(of client: Client, _ position: UInt64) -> Int64 {
-    if client.order.answered > client.retryPosition || client.retryDeadlineMilliseconds == 0 {
-      client.retryPosition = position
-      client.retryDeadlineMilliseconds = now + configuration.waitMilliseconds
-    }
-    return client.retryDeadlineMilliseconds
-  }
-
   private func answerUncertain(_ client: Client, _ due: DueReply) {
     guard due.kind.hasPosition else { return }
     counters.uncertain += 1
-    answerError(client, due.position, due.kind, ErrorReply.uncertain)
+    answerError(client, due, ErrorReply.uncertain)
   }
 
-  func answerError(_ client: Client, _ position: UInt64, _ kind: EntryKind, _ text: String) {
+  func answerError(_ client: Client, _ due: DueReply, _ text: String) {
     var bytes: [UInt8] = []
-    if kind != .silent && kind != .kill { bytes.writeError(text) }
-    bytes.withUnsafeBytes { answer(client, position, $0) }
+    bytes.writeError(text)
+    bytes.withUnsafeBytes { answer(client, due, $0) }
+  }
+
+  /// Answers a command with what Redis said, or with nothing where its client sees no reply.
+  func answer(_ client: Client, _ due: DueReply, _ reply: UnsafeRawBufferPointer) {
+    answer(
+      client, due.position,
+      due.isSeen ? reply : UnsafeRawBufferPointer(start: nil, count: 0))
   }
 
   /// The command that is being answered was not executed: it will be sent again. Reads of the same client
   /// behind it are done again too, so that they see what it writes.
-  func deferFirst(_ link: Link, retryMilliseconds: Int64) -> Bool {
+  func deferFirst(
+    _ link: Link, refusal: UnsafeRawBufferPointer? = nil, retryMilliseconds: Int64
+  ) -> Bool {
     guard let entry = link.queue.entries.first, entry.kind.hasPosition || entry.kind == .keysScan
     else { return false }
     if case .leased = link.purpose {
@@ -180,9 +184,9 @@ extension Shard {
     release(due)
     guard let client = clients[due.client] else { return true }
     postpone(
-      due, command, of: client, on: link, isUnknown: false,
+      due, command, of: client, on: link, isUnknown: false, refusal: refusal.map { Array($0) },
       retryMilliseconds: retryMilliseconds)
-    if retryMilliseconds <= now && now < client.retryDeadlineMilliseconds { resendDue(link) }
+    if retryMilliseconds <= now && now < client.deadlineMilliseconds { resendDue(link) }
     return true
   }
 
@@ -212,9 +216,9 @@ extension Shard {
     var kept: [DeferredCommand] = []
     var overtaken: [DeferredCommand] = []
     for command in link.deferred {
-      let earlier = facts(command.bytes, of: command.client, wasSent: true)
+      let earlier = facts(command.bytes, of: command.due.client, wasSent: true)
       let isOvertaken =
-        command.client == write.client && Replay.mayTouch(write.keys, earlier.keys)
+        command.due.client == write.client && Replay.mayTouch(write.keys, earlier.keys)
         && (earlier.replay == .read || !readsOnly)
       if isOvertaken { overtaken.append(command) } else { kept.append(command) }
     }
@@ -255,23 +259,25 @@ extension Shard {
     // Not past commands of the same client that are under way.
     var mustWait = isNew ? [] : Set(link.queue.entries.map(\.client))
     for command in link.deferred {
-      guard let client = clients[command.client] else {
+      guard let client = clients[command.due.client] else {
         forget(command)
         continue
       }
-      guard isNew || command.retryMilliseconds <= now, !mustWait.contains(command.client) else {
-        mustWait.insert(command.client)
+      guard isNew || command.retryMilliseconds <= now, !mustWait.contains(client.id) else {
+        mustWait.insert(client.id)
         kept.append(command)
         continue
       }
       client.deferredCount -= 1
       counters.resent += 1
-      if command.kind == .keysScan {
+      if command.due.kind == .keysScan {
         restartKeys(client, on: link)
         continue
       }
       command.bytes.withUnsafeBytes {
-        enqueue($0, command.client, command.position, command.kind, on: link)
+        enqueue(
+          $0, client.id, command.due.position, command.due.kind, on: link,
+          isSilent: command.due.isSilent)
       }
       reconsider(client)
     }
@@ -291,28 +297,43 @@ extension Shard {
     let due = link.deferred.filter { all || $0.deadlineMilliseconds <= now }
     link.deferred.removeAll { all || $0.deadlineMilliseconds <= now }
     for command in due {
-      end(command, command.isUnknown ? ErrorReply.uncertain : ErrorReply.noMaster(waitReason))
+      if let refusal = command.refusal, view.isServing {
+        endRefused(command, refusal)
+      } else {
+        end(command, command.isUnknown ? ErrorReply.uncertain : ErrorReply.noMaster(waitReason))
+      }
     }
+  }
+
+  /// The master is there and refused until the end: its own words say best what is wrong.
+  private func endRefused(_ command: DeferredCommand, _ refusal: [UInt8]) {
+    guard command.due.kind.hasPosition, let client = clients[command.due.client] else {
+      return end(command, String(decoding: refusal.dropFirst().dropLast(2), as: UTF8.self))
+    }
+    forget(command)
+    client.deferredCount -= 1
+    refusal.withUnsafeBytes { answer(client, command.due, $0) }
+    reconsider(client)
   }
 
   private func end(_ command: DeferredCommand, _ text: String) {
     forget(command)
-    guard let client = clients[command.client] else { return }
+    guard let client = clients[command.due.client] else { return }
     client.deferredCount -= 1
     if text == ErrorReply.uncertain { counters.uncertain += 1 } else { counters.noMaster += 1 }
-    if command.kind == .keysScan {
+    if command.due.kind == .keysScan {
       endKeys(client, error: text)
     } else {
-      answerError(client, command.position, command.kind, text)
+      answerError(client, command.due, text)
     }
     reconsider(client)
   }
 
   private func forget(_ command: DeferredCommand) {
-    guard command.kind.hasPosition else { return }
+    guard command.due.kind.hasPosition else { return }
     inFlightCount -= 1
     inFlightBytes -= command.bytes.count
-    clients[command.client]?.inFlightBytes -= command.bytes.count
+    clients[command.due.client]?.inFlightBytes -= command.bytes.count
   }
 }
 

@@ -99,8 +99,9 @@ extension Shard {
   func passPush(_ client: Client, _ reply: UnsafeRawBufferPointer) {
     provideOutput(client)
     client.output.append(contentsOf: reply)
+    outputBytes += reply.count
     queueOutput(client)
-    if client.output.count > configuration.outputBytesPerClientMax { abort(client) }
+    limitOutput(client)
   }
 
   /// `subscribe` and its kin end with how many subscriptions are left.

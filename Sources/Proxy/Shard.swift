@@ -6,8 +6,9 @@ import RESP
 /// The data path of one event loop, without I/O and without a clock: clients and links by name, bytes and
 /// `now` in, bytes and ``Action`` out. Two runs with the same events give the same bytes.
 ///
-/// Files: `+Clients` takes requests, `+Links` takes replies, `+Replay` walks the queue of a lost link,
-/// `+Leases` has the pinned connections, `+Local` what the daemon answers itself, `+Clock` all that time does.
+/// Files: `+Clients` takes requests, `+Links` takes replies, `+Connections` makes links and gives them up, `+Replay`
+/// walks the queue of a lost link, `+Leases` has the pinned connections, `+Local` what the daemon answers itself,
+/// `+Clock` all that time does.
 public final class Shard {
   let configuration: ProxyConfiguration
   let table = CommandTable.standard
@@ -34,7 +35,10 @@ public final class Shard {
   var inFlightCount = 0
   var inFlightBytes = 0
   var inputBytes = 0
+  var outputBytes = 0
   var scripts = ScriptMemory()
+  /// The generation whose process was given them.
+  var scriptsGeneration: UInt64 = 0
   var isDraining = false
   var groupsCheckedMilliseconds: Int64 = 0
   var counters = ShardStatistics()
@@ -103,6 +107,7 @@ public final class Shard {
       // Before its end a client is written all that is left.
       guard client.isWritable || client.isClosed, !client.output.isEmpty else { continue }
       client.output.withUnsafeBytes { write(id, $0) }
+      outputBytes -= client.output.count
       recycle(&client.output)
     }
     if outputClients.isEmpty {

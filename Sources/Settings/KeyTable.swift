@@ -208,6 +208,9 @@ extension KeyTable {
       "outputBytesPerClient", \.outputBytesPerClient, .bytes(kibibyte...4 * gibibyte),
       unit: "bytes", "replies that one client has not read"),
     Field(
+      "outputBytesTotal", \.outputBytesTotal, .bytes(kibibyte...64 * gibibyte), unit: "bytes",
+      "replies that all clients together have not read"),
+    Field(
       "idleClientSeconds", \.idleClientSeconds, .integer(0...2_592_000), unit: "seconds",
       "when an idle client is disconnected; 0: never"),
   ]

@@ -170,6 +170,8 @@ extension Settings {
     public var inFlightBytesTotal = 256 * 1024 * 1024
     /// Replies that a client has not read yet.
     public var outputBytesPerClient = 64 * 1024 * 1024
+    /// Replies that all clients together have not read yet.
+    public var outputBytesTotal = 256 * 1024 * 1024
     /// After how long without traffic a client is disconnected; 0: never.
     public var idleClientSeconds = 0
 

@@ -97,6 +97,7 @@ struct Wiring {
     proxy.inFlightMax = share(settings.limits.inFlightTotal)
     proxy.inFlightBytesMax = share(settings.limits.inFlightBytesTotal)
     proxy.outputBytesPerClientMax = settings.limits.outputBytesPerClient
+    proxy.outputBytesMax = share(settings.limits.outputBytesTotal)
     proxy.idleClientMilliseconds = Int64(settings.limits.idleClientSeconds) * 1000
     proxy.opened = Set(settings.commands.open)
     proxy.keysMax = settings.commands.keysMax

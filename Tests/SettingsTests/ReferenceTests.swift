@@ -104,6 +104,7 @@ struct ReferenceTests {
     "limits.requestBytes": "7MiB", "limits.requestArguments": "7", "limits.inFlightPerClient": "7",
     "limits.inFlightBytesPerClient": "7MiB", "limits.inFlightTotal": "7",
     "limits.inFlightBytesTotal": "7GiB", "limits.outputBytesPerClient": "7MiB",
+    "limits.outputBytesTotal": "7GiB",
     "limits.idleClientSeconds": "7", "commands.open": "[KEYS, CONFIG|SET]",
     "commands.keysMax": "7", "shutdown.drainMilliseconds": "7", "log.level": "debug",
   ].merging(

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// How long a blocking command asks Redis to wait.
+enum BlockingTimeout {
+  /// Nil where it waits for ever, or names no time that can be read.
+  static func milliseconds(of name: String, _ arguments: RequestArguments) -> Int64? {
+    switch name {
+    case "BLMPOP", "BZMPOP": return seconds(arguments.argument(1))
+    case "XREAD", "XREADGROUP":
+      let option = (1..<arguments.count).first { arguments.matches($0, "BLOCK") }
+      guard let option, option + 1 < arguments.count,
+        let milliseconds = arguments.integer(option + 1)
+      else { return nil }
+      return milliseconds > 0 ? milliseconds : nil
+    default: return seconds(arguments.argument(arguments.count - 1))
+    }
+  }
+
+  private static func seconds(_ argument: UnsafeRawBufferPointer?) -> Int64? {
+    guard let argument, let seconds = Double(String(decoding: argument, as: UTF8.self)),
+      seconds > 0, seconds < 1e9
+    else { return nil }
+    return Int64(seconds * 1000)
+  }
+}
