@@ -57,6 +57,7 @@ public struct FixedTracker: Tracker {
 
   private mutating func probed(_ identity: NodeIdentity, into actions: inout [TrackerAction]) {
     var next = view
+    next.replicaCount = identity.isMaster ? identity.replicaCount : 0
     if !identity.isMaster {
       next.state = .waiting(reason: "\(address) says it is a \(identity.role), not a master")
       if next != view {
@@ -74,7 +75,7 @@ public struct FixedTracker: Tracker {
             evidence: view.runID == nil ? "the only node, ROLE master" : "restarted (new run_id)")))
     } else {
       next.state = .serving(isProvisional: false)
-      if next != view {
+      if !view.isServing {
         actions.append(.note(.masterReachable(address, generation: next.generation)))
       }
     }

@@ -4,8 +4,10 @@
 struct AnnouncedInstance: Equatable {
   var type: String
   var address: NodeAddress
-  /// Whether it belongs to the watched master, or is it.
+  /// The name of the master it belongs to, or is.
   var master: String
+  /// That master's address; nil where the event does not say.
+  var masterAddress: NodeAddress?
 
   static func parse(_ payload: String) -> AnnouncedInstance? {
     let words = payload.split(separator: " ", maxSplits: 9).map(String.init)
@@ -13,10 +15,14 @@ struct AnnouncedInstance: Equatable {
       return nil
     }
     if words[0] == "master" {
-      return AnnouncedInstance(type: "master", address: address, master: words[1])
+      return AnnouncedInstance(
+        type: "master", address: address, master: words[1], masterAddress: address)
     }
     guard words.count >= 6, words[4] == "@" else { return nil }
-    return AnnouncedInstance(type: words[0], address: address, master: words[5])
+    let masterAddress =
+      words.count >= 8 ? NodeAddress(host: words[6], portText: words[7]) : nil
+    return AnnouncedInstance(
+      type: words[0], address: address, master: words[5], masterAddress: masterAddress)
   }
 }
 
@@ -58,16 +64,31 @@ extension MasterTracker {
     switch name {
     case "+sdown" where instance.type == "master":
       note(.subjectivelyDown(instance.address, sentinel: sentinel))
+      sentinels[index].word?.flags.insert(.subjectivelyDown)
+      if instance.address == generation?.address { recordSign(now) }
       wantProbe(instance.address)
+    case "-sdown" where instance.type == "master":
+      sentinels[index].word?.flags.remove(.subjectivelyDown)
     case "+odown":
       note(.objectivelyDown(instance.address, sentinel: sentinel))
+      sentinels[index].seesObjectivelyDown = true
+      sentinels[index].word?.flags.insert(.objectivelyDown)
+      if instance.address == generation?.address { recordObjectivelyDown(now) }
       wantProbe(instance.address)
-    case "-odown": note(.masterUp(instance.address, sentinel: sentinel))
+    case "-odown":
+      sentinels[index].seesObjectivelyDown = false
+      sentinels[index].word?.flags.remove(.objectivelyDown)
+      note(.masterUp(instance.address, sentinel: sentinel))
     case "+try-failover":
       abortReason = nil
       note(.failoverStarted(sentinel: sentinel))
-    case "+selected-slave", "+promoted-slave": wantProbe(instance.address, urgently: true)
+      announcedFailover(at: index, name: name, about: instance, now)
+    case "+elected-leader": announcedFailover(at: index, name: name, about: instance, now)
+    case "+selected-slave", "+promoted-slave":
+      announcedFailover(at: index, name: name, about: instance, now)
+      wantProbe(instance.address, urgently: true)
     case _ where name.hasPrefix("+failover-state-"):
+      announcedFailover(at: index, name: name, about: instance, now)
       // `select-slave` here is `select_slave` in SENTINEL MASTER.
       let state = name.dropFirst("+failover-state-".count).map { $0 == "-" ? "_" : $0 }
       sentinels[index].word?.failoverState = String(state)
@@ -86,5 +107,28 @@ extension MasterTracker {
     default: break
     }
     becomeUrgent(now)
+  }
+
+  /// A step of a failover: what is written to the old master from here on may be lost.
+  private mutating func announcedFailover(
+    at index: Int, name: String, about instance: AnnouncedInstance, _ now: Int64
+  ) {
+    guard let master = instance.masterAddress else { return }
+    let isForced = !sentinels[index].seesObjectivelyDown
+    let isStart: Bool
+    switch name {
+    case "+try-failover":
+      if master == generation?.address { recordFailover(isForced ? .planned : .crash, now) }
+      // Without a commanded one it may well lose the election.
+      guard isForced else { return }
+      isStart = true
+    case "+elected-leader", "+failover-state-select-slave": isStart = true
+    case "+failover-state-wait-start": return
+    default: isStart = false
+    }
+    failoverHeard(by: index, of: master, isForced: isForced, isStart: isStart, now)
+    if instance.type == "slave", failover?.master == master {
+      selected(instance.address, by: index, now)
+    }
   }
 }

@@ -19,7 +19,7 @@ extension MasterTracker {
       let identity = verified(reset.claim.address, since: reset.since, votes)
     {
       adopt(reset.claim, identity, now, evidence: "a majority reset its epoch, ROLE master")
-    } else {
+    } else if !cutOverEarly(votes, now), !goBack(votes, now) {
       followRestart(votes, now)
     }
   }
@@ -30,6 +30,8 @@ extension MasterTracker {
     guard let highest = votes.values.map(\.epoch).max(),
       highest >= generation?.epoch ?? 0
     else { return nil }
+    // Of an early generation no sentinel knows yet: by the old epoch they name the old node.
+    if let generation, generation.early != nil, highest == generation.epoch { return nil }
     let top = votes.values.filter { $0.epoch == highest }
     let masters = Set(top.map(\.master))
     let isContested =
@@ -113,7 +115,8 @@ extension MasterTracker {
   /// ROLE alone proves nothing: a restarted old master says master for ten seconds. A sentinel must
   /// name it, by no lower epoch, in an answer that came after the restart was seen.
   private mutating func followRestart(_ votes: [String: SentinelWord], _ now: Int64) {
-    guard let restart, let generation, let identity = nodes[generation.address]?.identity,
+    guard let restart, let generation, generation.early == nil,
+      let identity = nodes[generation.address]?.identity,
       identity.isMaster, identity.runID == restart.runID,
       !isBeingReplaced(generation.address, votes),
       !isDisowned(generation, votes),
@@ -135,8 +138,10 @@ extension MasterTracker {
     return others.count * 2 > reachableIDs.count
   }
 
-  private mutating func adopt(
-    _ claim: Claim, _ identity: NodeIdentity, _ now: Int64, evidence: String
+  /// `earlyBy`: the sentinel on whose selection it is taken, before any names it.
+  mutating func adopt(
+    _ claim: Claim, _ identity: NodeIdentity, _ now: Int64, evidence: String,
+    earlyBy leader: NodeAddress? = nil
   ) {
     candidate = nil
     reset = nil
@@ -144,13 +149,23 @@ extension MasterTracker {
     abortReason = nil
     if let old = generation, old.address == claim.address, old.runID == identity.runID {
       generation?.epoch = claim.epoch
+      earlyConfirmed(now)
       return
     }
     let old = generation
     let new = Generation(
       number: (old?.number ?? 0) + 1, address: claim.address, runID: identity.runID,
-      epoch: claim.epoch, previous: old.flatMap { $0.address == claim.address ? nil : $0.address },
-      adoptedAt: now)
+      epoch: claim.epoch, previous: previous(before: claim.address, isEarly: leader != nil),
+      adoptedAt: now, lastIdentity: identity, early: leader.map { UnconfirmedPromotion(leader: $0) }
+    )
+    if let old, old.early != nil { note(.generationAbandoned(old.number, old.address)) }
+    recordSwitch(to: new, identity, evidence: evidence, now)
+    if failover?.master == new.address {
+      failover?.coverage = ReplicationCoverage()
+    } else {
+      failover = nil
+    }
+    fenceLiftReason = "generation \(new.number) took over"
     generation = new
     note(
       .masterSwitched(
@@ -160,10 +175,17 @@ extension MasterTracker {
     if let previous = new.previous { wantProbe(previous, urgently: true) }
   }
 
+  /// The node that sentinels may still name. One that took over early from an early one: the last
+  /// that a sentinel named.
+  private func previous(before address: NodeAddress, isEarly: Bool) -> NodeAddress? {
+    guard let old = generation, old.address != address else { return nil }
+    return isEarly && old.early != nil && old.previous != address ? old.previous : old.address
+  }
+
   private mutating func noteDisagreement(_ votes: [String: SentinelWord]) {
     let highest = votes.values.map(\.epoch).max() ?? 0
     var masters = Set(votes.values.filter { $0.epoch == highest }.map(\.master))
-    if let generation, generation.epoch == highest, !masters.isEmpty {
+    if let generation, generation.early == nil, generation.epoch == highest, !masters.isEmpty {
       masters.insert(generation.address)
     }
     let disagreement =

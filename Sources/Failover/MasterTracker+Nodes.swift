@@ -34,13 +34,23 @@ extension MasterTracker {
     node.verdict = verdict
     node.verdictOf = node.probedAt ?? now
     nodes[address] = node
-    if let generation, generation.address == address { noticeRestart(of: generation, node, now) }
+    noteCoverage(address, node)
+    guard let identity = node.identity else { return noticeRestart(at: address, node, now) }
+    recordPromotion(address, identity, now)
+    if let generation, generation.address == address, identity.isMaster,
+      identity.runID == generation.runID
+    {
+      self.generation?.lastIdentity = identity
+      recordHealthy(probeBeganAt: node.verdictOf)
+    }
+    noticeRestart(at: address, node, now)
   }
 
   /// Another process at our address is another generation, if a sentinel still names it after that.
   private mutating func noticeRestart(
-    of generation: Generation, _ node: NodeRecord, _ now: Int64
+    at address: NodeAddress, _ node: NodeRecord, _ now: Int64
   ) {
+    guard let generation, generation.address == address else { return }
     guard let identity = node.identity, identity.isMaster, identity.runID != generation.runID else {
       restart = nil
       return
@@ -58,6 +68,7 @@ extension MasterTracker {
     case .closed, .connectFailed, .timedOut, .readOnly, .masterDown, .notMaster, .loading, .busy,
       .runIDChanged, .authenticationFailed:
       // Suspect. It stays in use unless its own answer says otherwise.
+      recordSign(now)
       wantProbe(generation.address)
       becomeUrgent(now)
     }
@@ -69,6 +80,9 @@ extension MasterTracker {
     if let generation {
       matters.insert(generation.address)
       if !generation.isConfirmed, let previous = generation.previous { matters.insert(previous) }
+    }
+    if let failover {
+      matters.formUnion([failover.master] + (failover.selected.map { [$0] } ?? []))
     }
     if let candidate { matters.insert(candidate.claim.address) }
     if let reset { matters.insert(reset.claim.address) }
@@ -82,7 +96,8 @@ extension MasterTracker {
       if node.isUrgent || node.probedAt == nil {
         isDue = true
       } else {
-        let wait = node.isWanted ? Self.probeSpacingMilliseconds : interval
+        let often = failoverProbeInterval(address, now) ?? interval
+        let wait = min(often, node.isWanted ? Self.probeSpacingMilliseconds : interval)
         isDue =
           (node.isWanted || matters.contains(address)) && now - (node.probedAt ?? .min) >= wait
       }

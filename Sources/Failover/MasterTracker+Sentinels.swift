@@ -56,9 +56,13 @@ extension MasterTracker {
     if let peers = poll.peers {
       record.peers = peers.lazy.filter { !$0.id.isEmpty }.prefix(Self.listMax).map { $0 }
     }
-    if let replicas = poll.replicas { record.replicas = Array(replicas.prefix(Self.listMax)) }
+    if let replicas = poll.replicas {
+      record.replicas = Array(replicas.prefix(Self.listMax))
+      record.replicasAt = now
+    }
     takeWord(of: poll, into: &record, now)
     sentinels[index] = record
+    failoverPolled(index, isConsistent: !record.epochsMismatched, now)
     if reset != nil { reset?.polls += 1 }
     noteReplicas()
   }
@@ -82,6 +86,7 @@ extension MasterTracker {
       return
     }
     record.epochsMismatched = false
+    record.seesObjectivelyDown = after.flags.contains(.objectivelyDown)
     record.word = SentinelWord(
       epoch: after.configEpoch, master: master, flags: after.flags,
       failoverState: after.failoverState, quorum: after.quorum,
@@ -165,6 +170,15 @@ extension MasterTracker {
       }
     }
     promotable = now
+  }
+
+  /// Replicas that Sentinel may promote, down or not, by the latest list of a sentinel that names
+  /// our master; until there is one, by the latest at all.
+  var promotableReplicaCount: Int {
+    let listing = sentinels.filter { $0.isReachable && $0.replicas != nil }
+    let ours = listing.filter { $0.word?.master == generation?.address }
+    let latest = (ours.isEmpty ? listing : ours).max { $0.replicasAt < $1.replicasAt }
+    return latest?.replicas?.count { $0.priority > 0 } ?? 0
   }
 
   /// After the first generation; before it everything is new and no news.

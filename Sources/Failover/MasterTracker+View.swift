@@ -18,11 +18,18 @@ extension MasterTracker {
       next = makeView(waitOrGiveUp(whyNone(votes), votes, now))
     }
     guard next != view else { return }
+    noteFence(next)
     if case .hopeless(let reason) = next.state, !isHopeless(view) {
       note(.hopeless(reason: reason))
     }
     view = next
     actions.append(.publish(next))
+  }
+
+  private mutating func noteFence(_ next: MasterView) {
+    guard next.fence?.number != view.fence?.number else { return }
+    if let fence = view.fence { note(.fenceLifted(number: fence.number, reason: fenceLiftReason)) }
+    if let fence = next.fence { note(.fenceRaised(number: fence.number, reason: fence.reason)) }
   }
 
   private func isHopeless(_ view: MasterView) -> Bool {
@@ -35,7 +42,7 @@ extension MasterTracker {
   private func makeView(_ state: MasterView.State) -> MasterView {
     MasterView(
       generation: generation?.number ?? 0, address: generation?.address,
-      runID: generation?.runID, state: state)
+      runID: generation?.runID, state: state, fence: fence, replicaCount: promotableReplicaCount)
   }
 
   /// Nil while the node itself confirms that it is this generation's master.
@@ -112,6 +119,10 @@ extension MasterTracker {
     _ generation: Generation, _ votes: [String: SentinelWord]
   ) -> Bool {
     if generation.isConfirmed { return false }
+    if generation.early != nil {
+      self.generation?.wasProvisional = true
+      return true
+    }
     let followers = votes.values.filter {
       $0.master == generation.address && $0.epoch >= generation.epoch
     }
@@ -203,12 +214,13 @@ extension MasterTracker {
   // MARK: Pace
 
   mutating func schedule(_ now: Int64) {
-    let next = isUrgent(now) ? PollPace.urgent : .stable
+    let next = isFastFailover(now) ? PollPace.failover : isUrgent(now) ? .urgent : .stable
     if next != pace {
       pace = next
       actions.append(.setPace(next))
     }
     scheduleProbes(now)
+    scheduleLeaderPoll(now)
     if wantsPoll {
       wantsPoll = false
       actions.append(.pollSentinels)
@@ -216,7 +228,7 @@ extension MasterTracker {
   }
 
   private func isUrgent(_ now: Int64) -> Bool {
-    if now < urgentUntil { return true }
+    if now < urgentUntil || fence != nil { return true }
     switch view.state {
     case .serving(isProvisional: false): break
     case .serving(isProvisional: true), .waiting, .hopeless: return true

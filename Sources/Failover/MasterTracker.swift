@@ -2,8 +2,8 @@
 
 /// Follows the master that the sentinels name, once the node itself confirms it.
 ///
-/// Every event ends in the same three steps, whatever it was: decide which generation holds, say
-/// whether its node may be used, schedule probes and polls. So no state depends on the order in
+/// Every event ends in the same steps, whatever it was: decide which generation holds, whether its
+/// node may be used and whether writes wait, schedule probes and polls. So no state depends on the order in
 /// which facts arrive.
 public struct MasterTracker: Tracker {
   /// What the shards were last told.
@@ -23,6 +23,18 @@ public struct MasterTracker: Tracker {
   var reset: (claim: Claim, since: Int64, polls: Int)?
   /// Another process answers at our address: its run_id, and since when.
   var restart: (runID: String, since: Int64)?
+
+  /// The failover that is about to replace the generation's node: writes are fenced.
+  var failover: PendingFailover?
+  var fencesRaised: UInt64 = 0
+  var fenceLiftReason = ""
+
+  /// The record of the failover that goes on, and the record as handed out last.
+  var timeline: FailoverTimeline?
+  var emittedTimeline: FailoverTimeline?
+  var timelinesMade: UInt64 = 0
+  var timelineOpenedAt: Int64 = .min
+  var firstSignAt: Int64?
 
   /// Why the last failover was given up, until another starts.
   var abortReason: String?
@@ -71,8 +83,10 @@ public struct MasterTracker: Tracker {
     }
     updateMembership(now)
     decide(now)
+    updateFailover(now)
     updateView(now)
     schedule(now)
+    updateTimeline(now)
     defer { actions = [] }
     return actions
   }

@@ -183,12 +183,34 @@ public struct NodeIdentity: Hashable, Sendable {
   public var runID: String
   /// Replication offset in bytes.
   public var offset: UInt64
+  /// `master_replid`: which history the offset counts; empty: not known.
+  public var replicationID: String
+  /// `master_replid2`: the history before the promotion; empty: not known.
+  public var secondReplicationID: String
+  /// `second_repl_offset`: the first byte that is not of that history; -1: there is none.
+  public var secondOffset: Int64
+  /// Of a replica: the master it is configured to follow.
+  public var master: NodeAddress?
+  /// Of a replica: whether its link to that master is up and in sync.
+  public var isLinkedToMaster: Bool
+  /// Of a master: replicas connected to it.
+  public var replicaCount: Int
 
   /// Makes an identity.
-  public init(role: String, runID: String, offset: UInt64 = 0) {
+  public init(
+    role: String, runID: String, offset: UInt64 = 0, replicationID: String = "",
+    secondReplicationID: String = "", secondOffset: Int64 = -1, master: NodeAddress? = nil,
+    isLinkedToMaster: Bool = false, replicaCount: Int = 0
+  ) {
     self.role = role
     self.runID = runID
     self.offset = offset
+    self.replicationID = replicationID
+    self.secondReplicationID = secondReplicationID
+    self.secondOffset = secondOffset
+    self.master = master
+    self.isLinkedToMaster = isLinkedToMaster
+    self.replicaCount = replicaCount
   }
 
   /// Whether `ROLE` said master.

@@ -16,7 +16,7 @@ public enum TrackerEvent: Sendable, Equatable {
   case nodeFailed(NodeAddress, ProbeFailure)
   /// A shard saw something on a link.
   case linkReported(LinkReport)
-  /// Time has passed. Due every 20 ms while urgent, every 100 ms while stable.
+  /// Time has passed. Due every 5 ms in a failover, every 20 ms while urgent, else every 100 ms.
   case tick
 }
 
@@ -26,21 +26,27 @@ public enum PollPace: Sendable, Equatable {
   case stable
   /// Something is going on: about ten times a second.
   case urgent
+  /// A failover of the master goes on: its nodes are asked every few milliseconds.
+  case failover
 }
 
 /// What a tracker wants done.
 public enum TrackerAction: Sendable, Equatable {
-  /// Ask this node for `INFO server` and `ROLE`. Exactly one `nodeProbed` or `nodeFailed` must
-  /// follow, bounded by the probe timeout.
+  /// Ask this node for `INFO server`, `INFO replication` and `ROLE`. Exactly one `nodeProbed` or
+  /// `nodeFailed` must follow, bounded by the probe timeout.
   case probe(NodeAddress)
   /// Poll every watched sentinel now.
   case pollSentinels
+  /// Poll this one now, its list of replicas included.
+  case pollSentinel(NodeAddress)
   /// From now on poll at this pace.
   case setPace(PollPace)
   /// Tell the shards.
   case publish(MasterView)
   /// Tell people.
   case note(TrackerNote)
+  /// The record of a failover was begun, went on or ended. A few for each failover.
+  case timeline(FailoverTimeline)
   /// The whole set of sentinels to poll and subscribe to.
   case watchSentinels([NodeAddress])
 }

@@ -25,6 +25,12 @@ public enum TrackerNote: Sendable, Equatable {
   case staleMasterRefused(NodeAddress, reason: String)
   /// A majority of the sentinels follows: the generation is no longer provisional.
   case generationConfirmed(UInt64)
+  /// A promotion that was followed early was not completed: what was written to it is lost.
+  case generationAbandoned(UInt64, NodeAddress)
+  /// Writes wait.
+  case fenceRaised(number: UInt64, reason: String)
+  /// Writes go on.
+  case fenceLifted(number: UInt64, reason: String)
   /// No failover can come: requests fail fast.
   case hopeless(reason: String)
   /// A sentinel began a failover.
@@ -64,11 +70,13 @@ extension TrackerNote: CustomStringConvertible {
   public var severity: Severity {
     switch self {
     case .sentinelBack, .sentinelSetChanged, .generationConfirmed, .replicaChanged: .info
-    case .masterSwitched, .masterReachable, .masterUp, .quorumRestored, .failoverStarted: .notice
+    case .masterSwitched, .masterReachable, .masterUp, .quorumRestored, .failoverStarted,
+      .fenceRaised, .fenceLifted:
+      .notice
     case .staleMasterRefused, .subjectivelyDown, .objectivelyDown, .sentinelLost,
       .sentinelsDisagree, .tilt, .masterNameUnknown, .failoverAborted, .quorumLost:
       .warning
-    case .masterUnreachableFromHere, .hopeless, .authenticationFailed: .error
+    case .masterUnreachableFromHere, .generationAbandoned, .hopeless, .authenticationFailed: .error
     }
   }
 
@@ -85,6 +93,10 @@ extension TrackerNote: CustomStringConvertible {
     case .staleMasterRefused(let node, let reason): "\(node) is not used: \(reason)"
     case .generationConfirmed(let generation):
       "generation \(generation) is confirmed by a majority of the sentinels"
+    case .generationAbandoned(let generation, let node):
+      "generation \(generation) is abandoned, writes to \(node) since its promotion are lost"
+    case .fenceRaised(let number, let reason): "writes wait (fence \(number)): \(reason)"
+    case .fenceLifted(let number, let reason): "writes go on (fence \(number)): \(reason)"
     case .hopeless(let reason): "no master, and no failover can come: \(reason)"
     case .failoverStarted(let sentinel): "sentinel \(sentinel) started a failover"
     case .failoverAborted(let sentinel, let reason):

@@ -35,10 +35,13 @@ struct SentinelRecord {
   var failure: ProbeFailure?
   var answeredAt: Int64?
   var knowsMaster = true
+  /// It takes the master for objectively down; as announced or polled, whichever came last.
+  var seesObjectivelyDown = false
   var epochsMismatched = false
   var word: SentinelWord?
   var peers: [PeerSentinel] = []
   var replicas: [ReplicaRecord]?
+  var replicasAt: Int64 = .min
 }
 
 /// A node that is probed.
@@ -75,6 +78,10 @@ struct Generation {
   /// The node it took over from; nil for the first, and for a restart at the same address.
   let previous: NodeAddress?
   let adoptedAt: Int64
+  /// What the node said last as master of this generation.
+  var lastIdentity: NodeIdentity
+  /// Taken before any sentinel named it; nil once one does.
+  var early: UnconfirmedPromotion?
   /// A majority followed once.
   var isConfirmed = false
   var wasProvisional = false

@@ -38,6 +38,8 @@ public struct ShardStatistics: Sendable, Equatable {
   public var noMaster: UInt64 = 0
   /// Commands answered `OVERLOADED`.
   public var overloaded: UInt64 = 0
+  /// Writes answered `UNREPLICATED`.
+  public var unreplicated: UInt64 = 0
   /// Longest wait of a request for a master so far, in milliseconds.
   public var longestWaitMilliseconds: Int64 = 0
 
@@ -55,6 +57,7 @@ public struct ShardStatistics: Sendable, Equatable {
     left.uncertain += right.uncertain
     left.noMaster += right.noMaster
     left.overloaded += right.overloaded
+    left.unreplicated += right.unreplicated
     left.longestWaitMilliseconds = max(left.longestWaitMilliseconds, right.longestWaitMilliseconds)
   }
 }

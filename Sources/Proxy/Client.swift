@@ -12,6 +12,8 @@ public final class Client {
   enum Block: Equatable {
     /// No verified master, or no link to it yet.
     case master
+    /// Its next command writes, and a fence stands.
+    case fence
     /// No connection to lease yet.
     case lease
     /// Its leased connection is being prepared: nothing may run in another database before that.
@@ -93,6 +95,10 @@ public final class Client {
   var libraryName: [UInt8] = []
   var libraryVersion: [UInt8] = []
 
+  var durability: Durability
+  /// The generation that its last write went to; 0: it has written nothing.
+  var writeGeneration: UInt64 = 0
+
   // Where its commands go.
   /// Which of its group's links; a client stays with one, so that its replies keep their order.
   let linkChoice: Int
@@ -104,12 +110,16 @@ public final class Client {
   var transaction = Transaction.none
   /// A queued command was refused: `EXEC` must not run the others.
   var isTransactionPoisoned = false
+  /// A queued command writes.
+  var isTransactionWriting = false
   var isWatching = false
   /// What was watched is lost with its connection: the next transaction finds it changed.
   var isWatchBroken = false
   var isTracking = false
   /// A command that may wait for data is alone on its connection; when that wait is over (`Int64.max`: never).
   var isBlocking = false
+  /// It would take what it waits for away.
+  var isBlockingWrite = false
   var blockingDeadlineMilliseconds = Int64.max
   /// Channels and patterns, as Redis counts them; shard channels apart.
   var subscriptionCount = 0
@@ -124,6 +134,7 @@ public final class Client {
     activeMilliseconds = nowMilliseconds
     scanner = RequestScanner(limits: configuration.requestLimits)
     database = configuration.database
+    durability = configuration.durability
     linkChoice = Int(id.slot) + Int(id.serial)
   }
 

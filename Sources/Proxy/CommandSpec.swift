@@ -24,7 +24,7 @@ public enum LocalCommand: UInt8, Sendable, CaseIterable {
   case readonly, readwrite
   case keys
   case wait, waitAOF
-  case holdfastPing
+  case holdfastPing, holdfastDurability
 }
 
 /// Why a command needs a connection of its own.

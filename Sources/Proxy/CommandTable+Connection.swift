@@ -6,6 +6,7 @@ extension CommandTable {
     .local("ECHO", 2, .echo),
     .local("HELLO", -1, .hello),
     .local("HOLDFAST.PING", 1, .holdfastPing),
+    .local("HOLDFAST.DURABILITY", -1, .holdfastDurability),
     .local("PING", -1, .ping),
     .local("QUIT", -1, .quit),
     .local("RESET", 1, .reset),

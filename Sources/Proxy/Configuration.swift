@@ -29,6 +29,8 @@ public struct ProxyConfiguration: Sendable {
   public var checkIdleMilliseconds: Int64 = 5_000
   /// What is sent again.
   public var replay = ReplayPolicy.standard
+  /// When a write is acknowledged, on a connection that says nothing else.
+  public var durability = Durability.async
   /// Clients at one time.
   public var clientsMax = 10_000
   /// Lengths of requests.

@@ -8,6 +8,11 @@ enum ErrorReply {
     "UNCERTAIN the connection to the master was lost after this command was sent; "
     + "it may or may not have been executed"
 
+  static func unreplicated(_ count: Int) -> String {
+    "UNREPLICATED the master has executed this, \(count) replicas are known to have it; "
+      + "it may be lost in a failover"
+  }
+
   static let overtaken =
     "NOMASTER the master could not execute this command, and executed a later one of this "
     + "connection; nothing was executed"

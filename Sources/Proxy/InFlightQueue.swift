@@ -23,12 +23,16 @@ enum EntryKind: UInt8, Sendable {
   case unwatch
   /// The daemon's `PING` behind a subscription command: all that came before it has arrived.
   case marker
+  /// The daemon's `PUBLISH` before a `WAIT`, which moves what that one waits for.
+  case barrierMark
+  /// The daemon's `WAIT`: how many replicas have what came before.
+  case barrier
 
   /// Whether the reply takes a position in the client's order.
   var hasPosition: Bool {
     switch self {
     case .client, .kill, .scriptLoad, .transactionBegin, .transactionEnd, .unwatch: true
-    case .own, .keysScan, .marker, .setup: false
+    case .own, .keysScan, .marker, .setup, .barrierMark, .barrier: false
     }
   }
 }
@@ -78,14 +82,15 @@ struct InFlightQueue {
   var retainedBytes: Int { bytes.count - firstOffset }
   var unsentBytes: Int { bytes.count - sentOffset }
 
-  /// Adds one command. Commands of one client and kind that follow each other share an entry.
+  /// Adds one command. Commands of one client and kind that follow each other share an entry, unless each is
+  /// looked at again when its reply comes (`isSingle`).
   mutating func append(
     _ command: UnsafeRawBufferPointer, client: SlotID<Client>, position: UInt64, kind: EntryKind,
-    isSilent: Bool = false
+    isSilent: Bool = false, isSingle: Bool = false
   ) {
     bytes.append(contentsOf: command)
     replyCount += 1
-    if kind == .client, let last = entries.indices.last,
+    if kind == .client, !isSingle, let last = entries.indices.last,
       entries[last].client == client, entries[last].kind == .client, entries[last].count < 512,
       entries[last].isSilent == isSilent,
       entries[last].position + UInt64(entries[last].count) == position

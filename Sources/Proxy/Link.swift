@@ -40,6 +40,8 @@ final class Link {
     case shared(LinkGroupKey)
     case spare
     case leased(ClientID)
+    /// Asks how far replication is (``Barrier``).
+    case barrier
   }
 
   enum State: Equatable {
@@ -89,6 +91,13 @@ final class Link {
 
   var id: LinkID { LinkID(slot: slot, connection: connection) }
   var isReady: Bool { state == .ready }
+
+  var isShared: Bool {
+    switch purpose {
+    case .shared: true
+    case .spare, .leased, .barrier: false
+    }
+  }
 
   /// How long to wait before the next attempt: 20 ms, doubled each time, at most a second.
   var backoffMilliseconds: Int64 {

@@ -11,6 +11,7 @@ extension Shard {
     let client = clients.insert {
       Client(id: $0, peer: peer, configuration: configuration, nowMilliseconds: nowMilliseconds)
     }
+    setDurability(client, configuration.durability, isNew: true)
     if clients.count > configuration.clientsMax {
       reply(client) { $0.writeError("ERR max number of clients reached") }
       close(client)
@@ -52,6 +53,7 @@ extension Shard {
     now = nowMilliseconds
     inputBytes -= client.inputCount
     outputBytes -= client.unreadBytes
+    replicatedClients -= client.durability.isReplicated ? 1 : 0
     clients.remove(id)
     abandonLease(of: client)
   }
@@ -62,7 +64,7 @@ extension Shard {
     client.input.append(contentsOf: bytes)
     inputBytes += bytes.count
     if inputBytes + inFlightBytes > configuration.inFlightBytesMax {
-      counters.overloaded += 1
+      noteOverloaded()
       reply(client) { $0.writeError(ErrorReply.overloaded) }
       inputBytes -= client.inputCount
       client.consumeInput(client.inputCount)
@@ -106,7 +108,7 @@ extension Shard {
   /// Ends a client's wait if its reason has ended.
   func reconsider(_ client: Client) {
     switch client.block {
-    case nil, .master, .lease, .setup, .reply, .marker, .retry: return
+    case nil, .master, .fence, .lease, .setup, .reply, .marker, .retry: return
     case .closing:
       if client.order.isSettled { close(client) }
       return
@@ -181,12 +183,17 @@ extension Shard {
     let facts = table.facts(index)
     switch route(of: index, facts, arguments) {
     case .pass:
+      if facts.isWrite {
+        if isFenced { return awaitFence(client) }
+        client.writeGeneration = view.generation
+      }
       return forward(client, frame, kind(of: index, arguments))
     case .local(let command):
       guard hasArity(client, index, facts, arguments) else { return true }
       return takeLocal(client, command, arguments)
     case .pinned(let reason):
       guard hasArity(client, index, facts, arguments) else { return true }
+      if isFenced, mayWrite(reason, facts) { return awaitFence(client) }
       if reason == .transaction, client.isWatchBroken {
         return beginBrokenTransaction(client)
       }
@@ -213,6 +220,8 @@ extension Shard {
       finish(client)
       return true
     }
+    if isFenced { return awaitFence(client) }
+    client.writeGeneration = view.generation
     return forward(client, frame, .client)
   }
 
@@ -228,7 +237,7 @@ extension Shard {
     guard inFlightCount < configuration.inFlightMax,
       inFlightBytes + frame.count <= configuration.inFlightBytesMax
     else {
-      counters.overloaded += 1
+      noteOverloaded()
       reply(client) { $0.writeError(ErrorReply.overloaded) }
       return true
     }
@@ -268,7 +277,9 @@ extension Shard {
     on link: Link, isSilent: Bool = false
   ) {
     if link.queue.isEmpty { link.progressMilliseconds = now }
-    link.queue.append(frame, client: client, position: position, kind: kind, isSilent: isSilent)
+    link.queue.append(
+      frame, client: client, position: position, kind: kind, isSilent: isSilent,
+      isSingle: inspectsReplies)
     queueOutput(link)
   }
 
@@ -308,8 +319,14 @@ extension Shard {
     return client.deadlineMilliseconds
   }
 
+  func noteOverloaded() {
+    counters.overloaded += 1
+    figures.overloaded += 1
+  }
+
   func failNoMaster(_ client: Client, _ reason: String) {
     counters.noMaster += 1
+    figures.noMaster += 1
     reply(client) { $0.writeError(ErrorReply.noMaster(reason)) }
   }
 

@@ -10,6 +10,8 @@ extension Shard {
     now = nowMilliseconds
     endWaits()
     endRetries()
+    expireHeld()
+    askReplicas()
     for case let link? in links { watch(link) }
     makeLinks()
     if configuration.idleClientMilliseconds > 0 { closeIdleClients() }
@@ -64,10 +66,10 @@ extension Shard {
   private func endWaits() {
     guard !masterWaiters.isEmpty || !leaseWaiters.isEmpty else { return }
     let waiting = masterWaiters + Array(leaseWaiters)
-    masterWaiters.removeAll { isWaitOver($0, .master) }
-    leaseWaiters.removeAll { isWaitOver($0, .lease) }
+    masterWaiters.removeAll { isWaitOver($0) || !isWaitingForMaster($0) }
+    leaseWaiters.removeAll { isWaitOver($0) || clients[$0]?.block != .lease }
     for id in waiting {
-      guard let client = clients[id], client.block == .master || client.block == .lease,
+      guard let client = clients[id], client.block == .lease || isWaitingForMaster(id),
         client.deadlineMilliseconds <= now
       else { continue }
       noteWait(client)
@@ -99,9 +101,8 @@ extension Shard {
     }
   }
 
-  private func isWaitOver(_ id: ClientID, _ block: Client.Block) -> Bool {
-    guard let client = clients[id] else { return true }
-    return client.block != block || client.deadlineMilliseconds <= now
+  private func isWaitOver(_ id: ClientID) -> Bool {
+    clients[id].map { $0.deadlineMilliseconds <= now } ?? true
   }
 
   private func watch(_ link: Link) {

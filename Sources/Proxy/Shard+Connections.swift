@@ -99,6 +99,7 @@ extension Shard {
       resendDue(link, isNew: true)
       wakeMasterWaiters()
     case .spare: offer(link)
+    case .barrier: askReplicas()
     case .leased: break
     }
   }
@@ -159,6 +160,10 @@ extension Shard {
     case .shared:
       walk(link)
       if links[link.slot] === link { connect(link) }
+    case .barrier:
+      link.queue.removeAll()
+      loseBarrier()
+      connect(link)
     case .spare:
       spares.removeAll { $0 === link }
       link.queue.removeAll()
@@ -204,9 +209,10 @@ extension Shard {
     var taken: [ClientID] = []
     swap(&taken, &masterWaiters)
     for id in taken {
-      guard let client = clients[id], client.block == .master else { continue }
+      guard let client = clients[id], isWaitingForMaster(id) else { continue }
       let isReady = view.isServing && (sharedLink(of: client)?.isReady ?? true)
-      guard isReady || groupErrors[client.group] != nil else {
+      let mustWait = client.block == .fence && isFenced
+      guard !mustWait, isReady || groupErrors[client.group] != nil else {
         masterWaiters.append(id)
         continue
       }
@@ -216,8 +222,13 @@ extension Shard {
   }
 
   func noteWait(_ client: Client) {
-    let began = client.deadlineMilliseconds - configuration.waitMilliseconds
-    counters.longestWaitMilliseconds = max(counters.longestWaitMilliseconds, now - began)
+    noteWait(
+      milliseconds: now - (client.deadlineMilliseconds - configuration.waitMilliseconds))
+  }
+
+  func noteWait(milliseconds: Int64) {
+    counters.longestWaitMilliseconds = max(counters.longestWaitMilliseconds, milliseconds)
+    figures.addWait(milliseconds)
   }
 
   /// No master can come: nobody waits for one.
@@ -225,7 +236,7 @@ extension Shard {
     var taken: [ClientID] = []
     swap(&taken, &masterWaiters)
     for id in taken + Array(leaseWaiters) {
-      guard let client = clients[id], client.block == .master || client.block == .lease else {
+      guard let client = clients[id], client.block == .lease || isWaitingForMaster(id) else {
         continue
       }
       unblock(client)

@@ -37,7 +37,7 @@ extension Shard {
 
   private func awaitLease(_ client: Client) -> Bool {
     guard !client.isFailingFast else {
-      counters.overloaded += 1
+      noteOverloaded()
       reply(client) { $0.writeError(ErrorReply.noLease) }
       return true
     }
@@ -126,7 +126,7 @@ extension Shard {
     var leaseCount = 0
     for case let link? in links {
       switch link.purpose {
-      case .shared: break
+      case .shared, .barrier: break
       case .spare: spareCount += 1
       case .leased: leaseCount += 1
       }
@@ -157,6 +157,7 @@ extension Shard {
     case .none: break
     }
     guard let lease = client.lease, let link = link(lease) else { return true }
+    if isFenced, writesOnLease(index, arguments) { return awaitFence(client) }
     if client.isStreaming { return takeWhileSubscribed(client, link, index, arguments, frame) }
     guard let index else { return forward(client, frame, .client, on: link) }
     let facts = table.facts(index)
@@ -180,6 +181,26 @@ extension Shard {
     }
   }
 
+  /// Whether a command of a client with a connection of its own may change data.
+  private func writesOnLease(_ index: CommandIndex?, _ arguments: RequestArguments) -> Bool {
+    guard let index else { return true }
+    let facts = table.facts(index)
+    guard case .pinned(let reason) = route(of: index, facts, arguments) else {
+      return facts.isWrite
+    }
+    return mayWrite(reason, facts)
+  }
+
+  /// What a fence keeps back of the commands that need a connection of their own. A transaction that began before a
+  /// promotion could only fail: it begins after it.
+  func mayWrite(_ reason: PinReason, _ facts: CommandFacts) -> Bool {
+    switch reason {
+    case .transaction, .watch: true
+    case .blocking: facts.isWrite
+    case .subscription, .tracking: false
+    }
+  }
+
   private func forward(
     _ client: Client, _ frame: UnsafeRawBufferPointer, _ kind: EntryKind, on link: Link
   ) -> Bool {
@@ -196,6 +217,7 @@ extension Shard {
     case .transaction:
       client.transaction = .open
       client.isTransactionPoisoned = false
+      client.isTransactionWriting = false
       return forward(client, frame, .transactionBegin, on: link)
     case .watch: client.isWatching = true
     case .tracking: client.isTracking = arguments.matches(2, "ON")
@@ -203,6 +225,7 @@ extension Shard {
     case .blocking:
       send(client, frame, .client, on: link)
       client.isBlocking = true
+      client.isBlockingWrite = table.find(arguments).map { table.facts($0).isWrite } ?? true
       client.blockingDeadlineMilliseconds = blockingDeadline(name, arguments)
       client.block = .settle
       return true
@@ -364,7 +387,7 @@ extension Shard {
       } else if verdict == .resend && isVoidable && client.order.issued == due.position + 1 {
         takeAgain(client, command)
       } else {
-        counters.uncertain += 1
+        noteUncertain()
         answerError(client, due, ErrorReply.uncertain)
       }
     }
@@ -419,7 +442,8 @@ extension Shard {
     switch entry.kind {
     case .client: guard client.transaction == .none else { return false }
     case .transactionBegin: client.transaction = .none
-    case .own, .kill, .keysScan, .scriptLoad, .setup, .transactionEnd, .unwatch, .marker:
+    case .own, .kill, .keysScan, .scriptLoad, .setup, .transactionEnd, .unwatch, .marker,
+      .barrierMark, .barrier:
       return false
     }
     guard now < deadline(of: client, client.order.issued - 1) else { return false }

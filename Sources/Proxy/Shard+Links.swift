@@ -10,8 +10,12 @@ extension Shard {
     guard view != self.view else { return }
     now = nowMilliseconds
     let isNewGeneration = view.generation != self.view.generation
+    let wasFenced = isFenced
+    let wasProvisional = isProvisional
     self.view = view
     if isNewGeneration {
+      isFenced = view.fence != nil
+      if wasProvisional { endProvisional(isAbandoned: true) }
       groupErrors = [:]
       for case let link? in links where link.state != .idle && link.generation != view.generation {
         lose(link, event: nil)
@@ -20,6 +24,10 @@ extension Shard {
         link.failureCount = 0
         link.connectMilliseconds = now
       }
+      endHeldOfOldGenerations()
+    } else {
+      if wasProvisional, !isProvisional, view.isServing { endProvisional(isAbandoned: false) }
+      followFence(was: wasFenced)
     }
     switch view.state {
     case .serving:
@@ -78,6 +86,8 @@ extension Shard {
         swap(&input, &link.input)
       }
     }
+    // Once for all replies that came together.
+    if !held.isEmpty { askReplicas() }
     runResumeQueue()
   }
 
@@ -116,6 +126,7 @@ extension Shard {
     } else if frame.isPush {
       return
     }
+    let write = writeOfFirst(link, isError: frame.isError)
     if frame.isError, link.queue.entries.first?.kind != .kill, takeError(link, reply) { return }
     if !link.deferred.isEmpty {
       if mustReadAgain(link) { return }
@@ -123,18 +134,21 @@ extension Shard {
     }
     if link.queue.entries.first?.kind == .scriptLoad { rememberScript(link, reply) }
     guard let due = link.queue.takeReply() else { return lose(link, event: .closed) }
-    settle(link, due, reply)
+    settle(link, due, reply, write: write)
   }
 
-  /// Gives a reply to whom it is for.
-  func settle(_ link: Link, _ due: DueReply, _ reply: UnsafeRawBufferPointer) {
+  /// Gives a reply to whom it is for. `write`: the command, where its reply may have to be held.
+  private func settle(
+    _ link: Link, _ due: DueReply, _ reply: UnsafeRawBufferPointer, write: [UInt8]?
+  ) {
     link.failureCount = 0
     discharge(due)
+    if due.kind == .barrierMark || due.kind == .barrier { return takeBarrierReply(due.kind, reply) }
     guard let client = clients[due.client] else { return }
     switch due.kind {
-    case .own, .marker: break
+    case .own, .marker, .barrierMark, .barrier: break
     case .setup: return takeSetupReply(client, link, reply)
-    case .client, .kill, .scriptLoad: answer(client, due, reply)
+    case .client, .kill, .scriptLoad: acknowledge(client, due, reply, write: write)
     case .keysScan: continueKeys(client, link, reply)
     case .transactionBegin:
       if reply.first == UInt8(ascii: "-") { client.transaction = .none }
@@ -142,7 +156,7 @@ extension Shard {
     case .transactionEnd:
       client.transaction = .none
       client.isWatching = false
-      answer(client, due, reply)
+      acknowledge(client, due, reply, write: write)
     case .unwatch:
       client.isWatching = false
       answer(client, due, reply)
@@ -155,7 +169,7 @@ extension Shard {
 
   private func discharge(_ due: DueReply) {
     switch due.kind {
-    case .own, .setup, .marker, .keysScan: return
+    case .own, .setup, .marker, .keysScan, .barrierMark, .barrier: return
     case .client, .kill, .scriptLoad, .transactionBegin, .transactionEnd, .unwatch: break
     }
     inFlightCount -= 1

@@ -37,11 +37,12 @@ extension Shard {
       reply(client) { $0.writeError("ERR This instance has cluster support disabled") }
     case .keys: return takeKeys(client, arguments[1])
     case .configGet: configGet(client, arguments)
-    case .wait, .waitAOF:
+    case .wait: return takeWait(client, arguments)
+    case .waitAOF:
       reply(client) {
-        $0.writeError(
-          "DENIED WAIT says nothing on a shared connection: an answer would be a false yes")
+        $0.writeError("DENIED WAITAOF is not answered: use WAIT or HOLDFAST.DURABILITY REPLICATED")
       }
+    case .holdfastDurability: takeDurability(client, arguments)
     case .holdfastPing: reply(client) { $0.writeSimple(self.view.isServing ? "READY" : "WAITING") }
     case .command, .commandCount, .commandInfo, .commandDocs, .commandGetKeys, .commandList:
       describeCommands(client, command, arguments)
@@ -121,6 +122,7 @@ extension Shard {
     client.subscriptionCount = 0
     client.shardSubscriptionCount = 0
     client.replyMode = .on
+    setDurability(client, configuration.durability)
     client.version = .two
     client.database = configuration.database
     client.link = nil

@@ -88,7 +88,7 @@ extension Shard {
     }
   }
 
-  private func facts(_ command: [UInt8], of client: ClientID, wasSent: Bool) -> Unanswered {
+  func facts(_ command: [UInt8], of client: ClientID, wasSent: Bool) -> Unanswered {
     withArguments(command) { arguments in
       let index = table.find(arguments)
       let facts = index.map { table.facts($0) }
@@ -151,10 +151,15 @@ extension Shard {
     if due.kind.hasPosition { charge(client, bytes.count) }
   }
 
-  private func answerUncertain(_ client: Client, _ due: DueReply) {
+  func answerUncertain(_ client: Client, _ due: DueReply) {
     guard due.kind.hasPosition else { return }
-    counters.uncertain += 1
+    noteUncertain()
     answerError(client, due, ErrorReply.uncertain)
+  }
+
+  func noteUncertain() {
+    counters.uncertain += 1
+    figures.uncertain += 1
   }
 
   func answerError(_ client: Client, _ due: DueReply, _ text: String) {
@@ -227,7 +232,7 @@ extension Shard {
   }
 
   /// The command that is being answered.
-  private func firstCommand(_ link: Link) -> [UInt8]? {
+  func firstCommand(_ link: Link) -> [UInt8]? {
     guard let entry = link.queue.entries.first else { return nil }
     let commands = link.queue.firstEntryBytes { Array($0) } ?? []
     let parts = split(commands, 0, commands.count)
@@ -263,13 +268,19 @@ extension Shard {
         forget(command)
         continue
       }
-      guard isNew || command.retryMilliseconds <= now, !mustWait.contains(client.id) else {
+      guard isNew || command.retryMilliseconds <= now, !mustWait.contains(client.id),
+        !isFenced || !isWrite(command.bytes)
+      else {
         mustWait.insert(client.id)
         kept.append(command)
         continue
       }
       client.deferredCount -= 1
+      client.writeGeneration = view.generation
       counters.resent += 1
+      figures.resent += 1
+      noteWait(
+        milliseconds: now - (command.deadlineMilliseconds - configuration.waitMilliseconds))
       if command.due.kind == .keysScan {
         restartKeys(client, on: link)
         continue
@@ -320,7 +331,12 @@ extension Shard {
     forget(command)
     guard let client = clients[command.due.client] else { return }
     client.deferredCount -= 1
-    if text == ErrorReply.uncertain { counters.uncertain += 1 } else { counters.noMaster += 1 }
+    if text == ErrorReply.uncertain {
+      noteUncertain()
+    } else {
+      counters.noMaster += 1
+      figures.noMaster += 1
+    }
     if command.due.kind == .keysScan {
       endKeys(client, error: text)
     } else {

@@ -12,6 +12,7 @@ extension Shard {
     guard let lease = client.lease, let link = link(lease) else { return true }
     guard hasRoom(client, frame) else { return false }
     guard let index else {
+      client.isTransactionWriting = true
       send(client, frame, .client, on: link)
       return true
     }
@@ -25,12 +26,14 @@ extension Shard {
     }
     switch table[index].name {
     case "EXEC" where client.isTransactionPoisoned: return discardPoisoned(client, link)
+    case "EXEC" where isFenced && client.isTransactionWriting: return awaitFence(client)
     case "EXEC", "DISCARD":
       client.transaction = .ending
       send(client, frame, .transactionEnd, on: link)
       return true
     default: break
     }
+    if table.facts(index).isWrite { client.isTransactionWriting = true }
     switch route(of: index, table.facts(index), arguments) {
     case .pass, .pinnedOnly, .pinned(.blocking), .pinned(.watch), .pinned(.transaction):
       send(client, frame, .client, on: link)

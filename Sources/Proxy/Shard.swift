@@ -32,6 +32,21 @@ public final class Shard {
   var resumeQueue: [ClientID] = []
   var retryWaiters: [ClientID] = []
 
+  /// Whether writes wait (``MasterView/fence``).
+  var isFenced = false
+  /// Replies to writes that are not certain enough yet, the oldest first.
+  var held: Deque<HeldReply> = []
+  /// Replies held so far.
+  var heldCount: UInt64 = 0
+  var barrier = Barrier()
+  var barrierLink: Link?
+  /// Clients whose acknowledgements wait for replicas.
+  var replicatedClients = 0
+  var provisional = ProvisionalWrites()
+  /// What requests go through in the failover under way, or went through in the last one.
+  var figures = FailoverFigures()
+  var reportedFigures = FailoverFigures()
+
   var inFlightCount = 0
   var inFlightBytes = 0
   var inputBytes = 0
@@ -69,15 +84,19 @@ public final class Shard {
     result.inFlight = inFlightCount
     result.linksReady = links.reduce(0) { $0 + ($1?.isReady == true ? 1 : 0) }
     result.waiting =
-      masterWaiters.reduce(0) { $0 + (clients[$1]?.block == .master ? 1 : 0) }
+      masterWaiters.reduce(0) { $0 + (isWaitingForMaster($1) ? 1 : 0) }
       + leaseWaiters.reduce(0) { $0 + (clients[$1]?.block == .lease ? 1 : 0) }
     return result
   }
 
   /// Whether something waits that time decides soon: a reason to call ``tick(nowMilliseconds:)`` often.
   public var isRestless: Bool {
-    !masterWaiters.isEmpty || !leaseWaiters.isEmpty || !retryWaiters.isEmpty
+    !masterWaiters.isEmpty || !leaseWaiters.isEmpty || !retryWaiters.isEmpty || !held.isEmpty
       || links.contains { link in link.map { $0.state != .ready || !$0.deferred.isEmpty } ?? false }
+  }
+
+  func isWaitingForMaster(_ id: ClientID) -> Bool {
+    clients[id].map { $0.block == .master || $0.block == .fence } ?? false
   }
 
   /// Whether there is anything for the I/O layer to do.

@@ -15,6 +15,8 @@ public final class Node: Sendable, CustomStringConvertible {
   public let logFile: String
   /// What stands in front of it, in a topology with ``TopologyOptions/relayed``.
   public let relay: Relay?
+  /// The address that its own connections come from, where it has a relay.
+  public let source: String?
   /// Whether it is a Sentinel.
   public let isSentinel: Bool
 
@@ -32,13 +34,14 @@ public final class Node: Sendable, CustomStringConvertible {
   /// `configuration` without port and folder; the file belongs to the process once it started, which
   /// rewrites it as roles change.
   init(
-    name: String, isSentinel: Bool, serverPort: Int, relay: Relay?, folder: Folder,
+    name: String, isSentinel: Bool, serverPort: Int, relay: Relay?, source: String?, folder: Folder,
     server: RedisServer, password: String?, configuration: [String]
   ) throws {
     self.name = name
     self.isSentinel = isSentinel
     self.serverPort = serverPort
     self.relay = relay
+    self.source = relay == nil ? nil : source
     self.server = server
     self.password = password
     port = relay?.port ?? serverPort
@@ -46,7 +49,9 @@ public final class Node: Sendable, CustomStringConvertible {
     logFile = "\(folder.path)/\(name).log"
     guard mkdir(self.folder, 0o700) == 0 else { throw LabError.last("mkdir \(self.folder)") }
     let common = ["bind 127.0.0.1", "port \(serverPort)", "dir \(self.folder)", "daemonize no"]
-    self.configuration = (common + configuration).joined(separator: "\n") + "\n"
+    // Relays tell the nodes apart by it (Redis 7.0 on).
+    let own = self.source.map { ["bind-source-addr \($0)"] } ?? []
+    self.configuration = (common + own + configuration).joined(separator: "\n") + "\n"
     try writeFile(configurationFile, self.configuration)
   }
 
@@ -148,6 +153,18 @@ public final class Node: Sendable, CustomStringConvertible {
     let mode = writesOnly ? "WRITE" : "ALL"
     let reply = try await query(["CLIENT", "PAUSE", "\(milliseconds)", mode])
     guard reply == .simple("OK") else { throw LabError.failed("\(name): CLIENT PAUSE: \(reply)") }
+  }
+
+  /// Restarts it with the configuration that an operator once wrote, and nothing that it learned since:
+  /// a sentinel begins with epoch 0, a new identity, the first master and nobody else.
+  public func restartForgetful() async throws {
+    await kill()
+    let learned = ["sentinel myid ", "sentinel known-"]
+    let lines = configuration.split(separator: "\n").filter { line in
+      !learned.contains { line.hasPrefix($0) }
+    }
+    try writeFile(configurationFile, lines.joined(separator: "\n") + "\n")
+    try await start()
   }
 
   func start() async throws {

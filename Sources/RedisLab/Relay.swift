@@ -38,6 +38,8 @@ public final class Relay: Sendable {
     var isStopped = false
     var connections: [Int: RelayConnection] = [:]
     var count = 0
+    /// Addresses from which nothing arrives.
+    var cutSources: Set<String> = []
 
     mutating func closeListener() {
       guard listener >= 0 else { return }
@@ -77,6 +79,13 @@ public final class Relay: Sendable {
       if newValue == .reset { cutAll() }
       if newValue != .refuse { try? openListener() }
     }
+  }
+
+  /// The addresses of clients that are cut off: for their connections, open and new, all is as with
+  /// ``Mode/drop``, whatever the mode.
+  public var cutSources: Set<String> {
+    get { state.withLock { $0.cutSources } }
+    set { state.withLock { $0.cutSources = newValue } }
   }
 
   /// Resets all open connections once; the mode stays.
@@ -120,7 +129,12 @@ public final class Relay: Sendable {
     }
   }
 
+  private func mode(of source: String) -> Mode {
+    state.withLock { $0.cutSources.contains(source) ? .drop : $0.mode }
+  }
+
   private func serve(_ client: Int32) {
+    let source = Sockets.peerAddress(client)
     Sockets.makePrivate(client)
     Sockets.set(client, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
     guard mode != .reset, let server = try? Sockets.connect(target, timeoutMilliseconds: 1000),
@@ -138,7 +152,7 @@ public final class Relay: Sendable {
     let done: @Sendable () -> Void = { [self] in
       state.withLock { _ = $0.connections.removeValue(forKey: id) }
     }
-    connection.run(mode: { [self] in mode }, fired: { [self] in fire($0) }, done: done)
+    connection.run(mode: { [self] in mode(of: source) }, fired: { [self] in fire($0) }, done: done)
   }
 
   /// A cut that is due happens once; false where another connection was first.

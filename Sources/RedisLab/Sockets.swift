@@ -69,6 +69,20 @@ enum Sockets {
     }
   }
 
+  /// The IPv4 address of the other side, in numbers; empty where it has none.
+  static func peerAddress(_ descriptor: Int32) -> String {
+    var address = sockaddr_in()
+    var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let result = withUnsafeMutablePointer(to: &address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        getpeername(descriptor, $0, &size)
+      }
+    }
+    guard result == 0 else { return "" }
+    let number = UInt32(bigEndian: address.sin_addr.s_addr)
+    return [24, 16, 8, 0].map { "\(number >> $0 & 0xff)" }.joined(separator: ".")
+  }
+
   /// A pipe, its read end first, that children do not inherit.
   static func makePipe() throws -> (read: Int32, write: Int32) {
     var ends: [Int32] = [-1, -1]

@@ -32,7 +32,7 @@ public final class Topology: Sendable {
     nodes = try places.enumerated().map { index, place in
       try Node(
         name: "redis\(index)", isSentinel: false, serverPort: place.port, relay: place.relay,
-        folder: folder, server: server, password: options.password,
+        source: "127.0.1.\(index + 1)", folder: folder, server: server, password: options.password,
         configuration: options.redisConfiguration(
           announcedPort: ports[index], replicaOf: index == 0 ? nil : ports[0]))
     }
@@ -44,7 +44,8 @@ public final class Topology: Sendable {
       let (id, place) = watcher
       return try Node(
         name: "sentinel\(index)", isSentinel: true, serverPort: place.port, relay: place.relay,
-        folder: folder, server: server, password: options.sentinelPassword,
+        source: "127.0.2.\(index + 1)", folder: folder, server: server,
+        password: options.sentinelPassword,
         configuration: options.sentinelConfiguration(
           announcedPort: known[index].port, id: id, others: known.filter { $0.id != id },
           ports: ports))

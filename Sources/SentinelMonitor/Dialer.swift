@@ -77,25 +77,27 @@ struct KeptConnection {
     self.dialer = dialer
   }
 
-  /// Asks, on the kept connection if there is one. Found closed, it is opened once more.
+  /// Asks, on the kept connection if there is one. Found closed it is opened once more, and again
+  /// if that one is closed too: a promotion closes connections, and is what is asked for.
   mutating func ask(
     _ commands: [[String]], timeoutMilliseconds: Int64
   ) async throws(ConnectionError) -> [RESPValue] {
-    if let kept = connection {
-      do {
-        return try await kept.ask(commands, timeoutMilliseconds: timeoutMilliseconds)
-      } catch {
-        close()
-        if !error.isClosed { throw error }
+    var triesLeft = connection == nil ? 0 : 2
+    while true {
+      let current: RESPConnection
+      if let kept = connection {
+        current = kept
+      } else {
+        current = try await dialer.open()
+        connection = current
       }
-    }
-    let fresh = try await dialer.open()
-    connection = fresh
-    do {
-      return try await fresh.ask(commands, timeoutMilliseconds: timeoutMilliseconds)
-    } catch {
-      failed(error)
-      throw error
+      do {
+        return try await current.ask(commands, timeoutMilliseconds: timeoutMilliseconds)
+      } catch {
+        failed(error)
+        guard error.isClosed, triesLeft > 0 else { throw error }
+        triesLeft -= 1
+      }
     }
   }
 

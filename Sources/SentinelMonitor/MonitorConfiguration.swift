@@ -34,7 +34,7 @@ public struct MonitorConfiguration: Sendable {
     public var connectTimeoutMilliseconds: Int64 = 500
     /// One pipeline of queries to a sentinel, and AUTH.
     public var queryTimeoutMilliseconds: Int64 = 500
-    /// `INFO server` and `ROLE` of a node; a node slower than this is not used meanwhile.
+    /// `INFO` and `ROLE` of a node; a node slower than this is not used meanwhile.
     public var probeTimeoutMilliseconds: Int64 = 500
     /// Between polls while all is well, plus or minus 20 %.
     public var pollMilliseconds: Int64 = 1000
@@ -50,6 +50,10 @@ public struct MonitorConfiguration: Sendable {
     public var refusedBackoffMilliseconds: Int64 = 5000
     /// How long the condition "no failover can come" must hold before requests fail fast.
     public var hopelessAfterMilliseconds: Int64 = 1500
+    /// How long a promoted replica takes writes before a sentinel has named it.
+    public var provisionalMilliseconds: Int64 = 3000
+    /// How long a failover's leader that cannot be reached is waited for, while writes wait.
+    public var waitMilliseconds: Int64 = 15_000
 
     /// The defaults.
     public init() {}
@@ -67,6 +71,8 @@ public struct MonitorConfiguration: Sendable {
   public var redisTLS: TLS?
   /// Times.
   public var timings: Timings
+  /// Whether a promoted replica is used before a sentinel names it.
+  public var earlyCutOver: EarlyCutOver
 
   /// A configuration without credentials and TLS, unless given.
   public init(
@@ -75,7 +81,8 @@ public struct MonitorConfiguration: Sendable {
     redisCredentials: @escaping @Sendable () -> Credentials? = { nil },
     sentinelTLS: TLS? = nil,
     redisTLS: TLS? = nil,
-    timings: Timings = Timings()
+    timings: Timings = Timings(),
+    earlyCutOver: EarlyCutOver = .always
   ) {
     self.mode = mode
     self.sentinelCredentials = sentinelCredentials
@@ -83,5 +90,6 @@ public struct MonitorConfiguration: Sendable {
     self.sentinelTLS = sentinelTLS
     self.redisTLS = redisTLS
     self.timings = timings
+    self.earlyCutOver = earlyCutOver
   }
 }

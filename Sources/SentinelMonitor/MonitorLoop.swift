@@ -6,8 +6,8 @@ import NIOCore
 /// Feeds the tracker and carries its actions out. Lives in the monitor's one task.
 struct MonitorLoop {
   /// A worker's mailbox: at most one request is pending.
-  private struct Worker {
-    let requests: AsyncStream<Void>.Continuation
+  private struct Worker<Request: Sendable> {
+    let requests: AsyncStream<Request>.Continuation
     var usedAt: Int64
     var nextPollAt: Int64 = .min
     var failures = 0
@@ -20,21 +20,24 @@ struct MonitorLoop {
   private let inbox: Inbox
   private let onView: @Sendable (MasterView) -> Void
   private let onNote: @Sendable (TrackerNote) -> Void
+  private let onTimeline: @Sendable (FailoverTimeline) -> Void
   private var tracker: any Tracker
-  private var sentinels: [NodeAddress: Worker] = [:]
-  private var nodes: [NodeAddress: Worker] = [:]
+  private var sentinels: [NodeAddress: Worker<SentinelWorker.Request>] = [:]
+  private var nodes: [NodeAddress: Worker<Void>] = [:]
   private(set) var pace = PollPace.urgent
 
   init(
     configuration: MonitorConfiguration, group: any EventLoopGroup, inbox: Inbox,
     onView: @escaping @Sendable (MasterView) -> Void,
-    onNote: @escaping @Sendable (TrackerNote) -> Void
+    onNote: @escaping @Sendable (TrackerNote) -> Void,
+    onTimeline: @escaping @Sendable (FailoverTimeline) -> Void
   ) {
     self.configuration = configuration
     self.group = group
     self.inbox = inbox
     self.onView = onView
     self.onNote = onNote
+    self.onTimeline = onTimeline
     let timings = configuration.timings
     switch configuration.mode {
     case .sentinels(let addresses, let masterName):
@@ -42,6 +45,9 @@ struct MonitorLoop {
       settings.probeMilliseconds = timings.pollMilliseconds
       settings.urgentProbeMilliseconds = timings.urgentPollMilliseconds
       settings.hopelessAfterMilliseconds = timings.hopelessAfterMilliseconds
+      settings.earlyCutOver = configuration.earlyCutOver
+      settings.provisionalMilliseconds = timings.provisionalMilliseconds
+      settings.waitMilliseconds = timings.waitMilliseconds
       tracker = MasterTracker(configuration: settings)
     case .fixed(let address):
       var settings = FixedTracker.Configuration()
@@ -81,11 +87,13 @@ struct MonitorLoop {
     switch action {
     case .probe(let address): probe(address, now, &tasks)
     case .pollSentinels: for address in sentinels.keys { poll(address, now) }
+    case .pollSentinel(let address): poll(address, now, .withLists)
     case .setPace(let pace):
       self.pace = pace
-      if pace == .urgent { for address in sentinels.keys { hurry(address, now) } }
+      if pace != .stable { for address in sentinels.keys { hurry(address, now) } }
     case .publish(let view): onView(view)
     case .note(let note): onNote(note)
+    case .timeline(let timeline): onTimeline(timeline)
     case .watchSentinels(let addresses): watch(addresses, now, &tasks)
     }
   }
@@ -102,7 +110,7 @@ struct MonitorLoop {
       sentinels[address] = nil
     }
     for address in addresses where sentinels[address] == nil {
-      let (requests, continuation) = AsyncStream<Void>.makeStream(
+      let (requests, continuation) = AsyncStream<SentinelWorker.Request>.makeStream(
         bufferingPolicy: .bufferingNewest(1))
       sentinels[address] = Worker(requests: continuation, usedAt: now)
       let worker = SentinelWorker(
@@ -113,11 +121,13 @@ struct MonitorLoop {
     }
   }
 
-  private mutating func poll(_ address: NodeAddress, _ now: Int64) {
+  private mutating func poll(
+    _ address: NodeAddress, _ now: Int64, _ request: SentinelWorker.Request = .plain
+  ) {
     guard var worker = sentinels[address] else { return }
     worker.nextPollAt = now + pollWait(worker.failures)
     sentinels[address] = worker
-    worker.requests.yield()
+    worker.requests.yield(request)
   }
 
   private mutating func hurry(_ address: NodeAddress, _ now: Int64) {
@@ -129,7 +139,7 @@ struct MonitorLoop {
   /// A sentinel that does not answer is asked less often, but never much less while it matters.
   private func pollWait(_ failures: Int) -> Int64 {
     let timings = configuration.timings
-    let isUrgent = pace == .urgent
+    let isUrgent = pace != .stable
     let base = Backoff.jittered(
       isUrgent ? timings.urgentPollMilliseconds : timings.pollMilliseconds)
     guard failures > 0 else { return base }

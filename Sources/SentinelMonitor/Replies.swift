@@ -116,24 +116,41 @@ extension SentinelPoll {
 
 extension NodeIdentity {
   /// The commands of a probe. ROLE comes last: it is what changes.
-  static let commands = [["INFO", "server"], ["ROLE"]]
+  static let commands = [["INFO", "server"], ["INFO", "replication"], ["ROLE"]]
 
   /// Reads the replies to `commands`.
   init(replies: [RESPValue]) throws(ConnectionError) {
     for reply in replies {
       if case .error(let message) = reply { throw .classify(message) }
     }
-    guard replies.count == 2, let info = replies[0].text,
-      let role = replies[1].elements, let word = role.first?.text
+    guard replies.count == 3, let server = replies[0].text, let replication = replies[1].text,
+      let role = replies[2].elements, let word = role.first?.text
     else { throw ConnectionError(failure: .malformed("no ROLE")) }
-    let line = info.split(whereSeparator: \.isNewline).first { $0.hasPrefix("run_id:") }
-    guard let line else {
+    guard let runID = Self.field("run_id", of: server) else {
       throw ConnectionError(failure: .malformed("INFO server without run_id"))
     }
-    // master: role, offset, replicas; slave: role, host, port, state, offset.
-    let place = word == "master" ? 1 : 4
-    let offset = place < role.count ? role[place].integerValue ?? 0 : 0
     self.init(
-      role: word, runID: String(line.dropFirst("run_id:".count)), offset: UInt64(max(0, offset)))
+      role: word, runID: runID, replicationID: Self.field("master_replid", of: replication) ?? "",
+      secondReplicationID: Self.field("master_replid2", of: replication) ?? "",
+      secondOffset: Self.field("second_repl_offset", of: replication).flatMap { Int64($0) } ?? -1)
+    readRole(role)
+  }
+
+  /// master: role, offset, replicas; slave: role, host, port, state, offset.
+  private mutating func readRole(_ words: [RESPValue]) {
+    let place = isMaster ? 1 : 4
+    guard place < words.count else { return }
+    offset = UInt64(max(0, words[place].integerValue ?? 0))
+    if isMaster {
+      replicaCount = words.count > 2 ? words[2].elements?.count ?? 0 : 0
+    } else if let host = words[1].text, let port = words[2].integerValue {
+      master = NodeAddress(host: host, portText: "\(port)")
+      isLinkedToMaster = words[3].text == "connected"
+    }
+  }
+
+  private static func field(_ name: String, of info: String) -> String? {
+    let line = info.split(whereSeparator: \.isNewline).first { $0.hasPrefix(name + ":") }
+    return line.map { String($0.dropFirst(name.utf8.count + 1)) }
   }
 }

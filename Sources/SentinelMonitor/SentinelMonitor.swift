@@ -15,22 +15,25 @@ public final class SentinelMonitor: Sendable {
   private let group: any EventLoopGroup
   private let onView: @Sendable (MasterView) -> Void
   private let onNote: @Sendable (TrackerNote) -> Void
+  private let onTimeline: @Sendable (FailoverTimeline) -> Void
   private let inbox = Inbox()
-  private let isUrgent = Atomic(true)
+  private let tickMilliseconds = Atomic<Int64>(20)
   private let lastStatus = Mutex(MonitorStatus())
 
-  /// Makes a monitor; nothing happens before `run`. `onView` and `onNote` are called one at a
-  /// time, in order, and must not block.
+  /// Makes a monitor; nothing happens before `run`. `onView`, `onNote` and `onTimeline` (each change
+  /// of a failover's record) are called one at a time, in order, and must not block.
   public init(
     configuration: MonitorConfiguration,
     group: any EventLoopGroup,
     onView: @escaping @Sendable (MasterView) -> Void,
-    onNote: @escaping @Sendable (TrackerNote) -> Void
+    onNote: @escaping @Sendable (TrackerNote) -> Void,
+    onTimeline: @escaping @Sendable (FailoverTimeline) -> Void = { _ in }
   ) {
     self.configuration = configuration
     self.group = group
     self.onView = onView
     self.onNote = onNote
+    self.onTimeline = onTimeline
   }
 
   /// Watches until the task is cancelled, then closes every connection. Call once.
@@ -38,10 +41,11 @@ public final class SentinelMonitor: Sendable {
     await withDiscardingTaskGroup { tasks in
       tasks.addTask { await self.tick() }
       var loop = MonitorLoop(
-        configuration: configuration, group: group, inbox: inbox, onView: onView, onNote: onNote)
+        configuration: configuration, group: group, inbox: inbox, onView: onView, onNote: onNote,
+        onTimeline: onTimeline)
       for await _ in inbox.signals {
         for item in inbox.drain() { loop.take(item, &tasks) }
-        isUrgent.store(loop.pace == .urgent, ordering: .relaxed)
+        tickMilliseconds.store(Self.tickMilliseconds(loop.pace), ordering: .relaxed)
         let status = loop.status
         lastStatus.withLock { $0 = status }
       }
@@ -63,8 +67,16 @@ public final class SentinelMonitor: Sendable {
   private func tick() async {
     while !Task.isCancelled {
       inbox.post(.tick)
-      let wait: Int64 = isUrgent.load(ordering: .relaxed) ? 20 : 50
+      let wait = tickMilliseconds.load(ordering: .relaxed)
       try? await Task.sleep(for: .milliseconds(wait))
+    }
+  }
+
+  private static func tickMilliseconds(_ pace: PollPace) -> Int64 {
+    switch pace {
+    case .stable: 50
+    case .urgent: 20
+    case .failover: 5
     }
   }
 }

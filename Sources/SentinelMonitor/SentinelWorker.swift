@@ -7,13 +7,19 @@ import RESP
 /// Watches one sentinel: polls it when told to, and holds a subscription. A sentinel that stays
 /// silent delays nobody but its own worker.
 struct SentinelWorker: Sendable {
+  enum Request: Sendable {
+    /// The lists of sentinels and replicas only if they are old.
+    case plain
+    case withLists
+  }
+
   let address: NodeAddress
   let masterName: String
   let configuration: MonitorConfiguration
   let group: any EventLoopGroup
   let inbox: Inbox
   /// Each element asks for one poll; its end ends the worker.
-  let requests: AsyncStream<Void>
+  let requests: AsyncStream<Request>
 
   func run() async {
     await withTaskGroup(of: Void.self) { tasks in
@@ -35,9 +41,10 @@ struct SentinelWorker: Sendable {
   private func pollWhenAsked() async {
     var connection = KeptConnection(dialer: dialer)
     var listsAt: ContinuousClock.Instant?
-    for await _ in requests {
+    for await request in requests {
       // The lists are long and change seldom.
-      let withLists = listsAt.map { $0.duration(to: .now) >= .milliseconds(900) } ?? true
+      let areOld = listsAt.map { $0.duration(to: .now) >= .milliseconds(900) } ?? true
+      let withLists = areOld || request == .withLists
       do throws(ConnectionError) {
         let replies = try await connection.ask(
           SentinelPoll.commands(masterName: masterName, withLists: withLists),

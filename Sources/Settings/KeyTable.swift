@@ -62,6 +62,7 @@ enum KeyTable {
     + section("pool", \.pool, pool)
     + section("failover", \.failover, failover)
     + section("", \.self, [replay])
+    + section("durability", \.durability, durability)
     + section("limits", \.limits, limits)
     + section("commands", \.commands, commands)
     + section("shutdown", \.shutdown, shutdown)
@@ -177,7 +178,21 @@ extension KeyTable {
   private static let failover: [Field<Settings.Failover>] = [
     Field(
       "waitMilliseconds", \.waitMilliseconds, .integer(0...600_000), unit: "milliseconds",
-      "how long a request waits for a master")
+      "how long a request waits for a master"),
+    Field("earlyCutOver", \.earlyCutOver, .choice, "which promotions are followed at once"),
+    Field(
+      "provisionalMilliseconds", \.provisionalMilliseconds, .integer(100...60_000),
+      unit: "milliseconds", "how long a promotion is followed without a sentinel's word"),
+  ]
+
+  private static let durability: [Field<Settings.Durability>] = [
+    Field("mode", \.mode, .choice, "when a write is acknowledged"),
+    Field(
+      "replicas", \.replicas, .integer(0...1_000), unit: "replicas",
+      "replicas that must have a write; 0: all that can be promoted"),
+    Field(
+      "timeoutMilliseconds", \.timeoutMilliseconds, .integer(1...600_000), unit: "milliseconds",
+      "how long replicas may take"),
   ]
 
   private static let replay: Field<Settings> =

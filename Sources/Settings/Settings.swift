@@ -16,6 +16,8 @@ public struct Settings: Sendable, Equatable {
   public var failover = Failover()
   /// Which commands are sent again after a connection was lost.
   public var replay = Replay.standard
+  /// When a write is acknowledged.
+  public var durability = Durability()
   /// Bounds on what clients may take.
   public var limits = Limits()
   /// Which commands are open.
@@ -139,6 +141,41 @@ extension Settings {
   public struct Failover: Sendable, Equatable {
     /// How long a request waits for a verified master before it fails with `NOMASTER`.
     public var waitMilliseconds = 15000
+    /// Which promotions are followed before a sentinel announces them.
+    public var earlyCutOver = EarlyCutOver.always
+    /// How long such a promotion takes writes without a sentinel's word.
+    public var provisionalMilliseconds = 3000
+
+    /// All defaults.
+    public init() {}
+  }
+
+  /// Which promotions are followed before a sentinel announces them.
+  public enum EarlyCutOver: String, Sendable, CaseIterable {
+    /// None.
+    case never
+    /// Those after a quorum took the master for down.
+    case crash
+    /// Also planned ones.
+    case always
+  }
+
+  /// When a write is acknowledged.
+  public struct Durability: Sendable, Equatable {
+    /// What an acknowledgement means.
+    public enum Mode: String, Sendable, CaseIterable {
+      /// The master has the write.
+      case async
+      /// Replicas have it too.
+      case replicated
+    }
+
+    /// What an acknowledgement means.
+    public var mode = Mode.async
+    /// Replicas that must have a write; 0: all that can be promoted.
+    public var replicas = 0
+    /// How long they may take, then the write answers `UNREPLICATED`.
+    public var timeoutMilliseconds = 1000
 
     /// All defaults.
     public init() {}

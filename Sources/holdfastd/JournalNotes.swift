@@ -21,13 +21,13 @@ extension JournalEvent {
 
   private static func kind(_ note: TrackerNote) -> Event {
     switch note {
-    case .masterSwitched: .masterSwitched
+    case .masterSwitched, .generationAbandoned: .masterSwitched
     case .generationConfirmed: .generationConfirmed
     case .masterReachable: .masterReachable
     case .masterUnreachableFromHere: .masterUnreachable
     case .staleMasterRefused: .staleMasterRefused
     case .hopeless: .masterLost
-    case .failoverStarted: .failoverStarted
+    case .failoverStarted, .fenceRaised, .fenceLifted: .failoverStarted
     case .failoverAborted: .failoverAborted
     case .subjectivelyDown: .masterSubjectivelyDown
     case .objectivelyDown: .masterObjectivelyDown
@@ -74,6 +74,10 @@ extension JournalEvent {
       ]
     case .sentinelSetChanged(let sentinels):
       [("HOLDFAST_SENTINELS", sentinels.map(\.description).joined(separator: " "))]
+    case .generationAbandoned(let generation, let node):
+      [("HOLDFAST_NODE", "\(node)"), ("HOLDFAST_GENERATION", "\(generation)")]
+    case .fenceRaised(let number, _), .fenceLifted(let number, _):
+      [("HOLDFAST_FENCE", "\(number)")]
     case .hopeless: []
     }
   }

@@ -48,7 +48,8 @@ struct Wiring {
       redisTLS: redisTLS.map {
         .init(context: $0, serverName: settings.redis.tls.serverName)
       },
-      timings: Self.timings(settings))
+      timings: Self.timings(settings),
+      earlyCutOver: Self.earlyCutOver(settings))
     leastPriority = Self.priority(settings.log.level)
   }
 
@@ -66,7 +67,27 @@ struct Wiring {
     timings.connectTimeoutMilliseconds = Int64(settings.sentinel.connectTimeoutMilliseconds)
     timings.queryTimeoutMilliseconds = Int64(settings.sentinel.queryTimeoutMilliseconds)
     timings.pollMilliseconds = Int64(settings.sentinel.pollMilliseconds)
+    timings.waitMilliseconds = Int64(settings.failover.waitMilliseconds)
+    timings.provisionalMilliseconds = Int64(settings.failover.provisionalMilliseconds)
     return timings
+  }
+
+  private static func earlyCutOver(_ settings: Settings) -> EarlyCutOver {
+    switch settings.failover.earlyCutOver {
+    case .never: .never
+    case .crash: .crash
+    case .always: .always
+    }
+  }
+
+  private static func durability(_ settings: Settings) -> Durability {
+    switch settings.durability.mode {
+    case .async: .async
+    case .replicated:
+      .replicated(
+        settings.durability.replicas == 0 ? .all : .count(settings.durability.replicas),
+        timeoutMilliseconds: Int64(settings.durability.timeoutMilliseconds))
+    }
   }
 
   /// Limits on all clients together are split over the shards.
@@ -87,6 +108,7 @@ struct Wiring {
     case .standard: proxy.replay = .standard
     case .strict: proxy.replay = .strict
     }
+    proxy.durability = durability(settings)
     proxy.clientsMax = share(settings.limits.clients)
     proxy.requestLimits = ScanLimits(
       bulkBytesMax: settings.limits.requestBytes,

@@ -48,6 +48,8 @@ extension FakeConnection {
     case "EXPIRE": outbox.writeInteger(value == nil ? 0 : 1)
     case "RPUSH", "BLPOP": executeList(name, key, command)
     case "SCAN": scan(command)
+    case "PUBLISH": outbox.writeInteger(0)
+    case "WAIT": outbox.writeInteger(Int64(master.replicaCount))
     case "SCRIPT", "EVALSHA": executeScript(name, command)
     default: outbox.writeError("ERR unknown command '\(command[0])'")
     }

@@ -26,6 +26,8 @@ final class FakeMaster {
   var role = "master"
   var password: String?
   var scripts: Set<String> = []
+  /// Replicas that have everything.
+  var replicaCount = 2
   /// It reads nothing, as a stopped process.
   var isFrozen = false
   /// It executes but its replies stay on the way.

@@ -157,7 +157,9 @@ import Testing
       ("CLIENT KILL ID 1", "-DENIED CLIENT KILL is refused:"),
       ("CLIENT PAUSE 1", "-DENIED CLIENT PAUSE is refused:"),
       ("PSYNC a b", "-DENIED PSYNC is refused:"),
-      ("WAIT 1 1", "-DENIED WAIT"),
+      ("WAIT x 1", "-ERR value is not an integer"),
+      ("WAITAOF 1 1 1", "-DENIED WAITAOF"),
+      ("HOLDFAST.DURABILITY MAYBE", "-ERR syntax"),
       ("PUBLISH __sentinel__:hello x", "-DENIED PUBLISH is refused:"),
     ]
     for (command, start) in cases {

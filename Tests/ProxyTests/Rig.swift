@@ -97,12 +97,29 @@ final class Rig {
     if isPumping { pump() }
   }
 
-  func announce(_ state: MasterView.State, _ master: FakeMaster? = nil) {
+  func announce(_ state: MasterView.State, _ master: FakeMaster? = nil, fence: Fence? = nil) {
     let address = master.map { NodeAddress(host: "127.0.0.1", port: $0.port) }
     shard.masterChanged(
       MasterView(
         generation: generation, address: address ?? shard.view.address,
-        runID: master?.runID ?? shard.view.runID, state: state), nowMilliseconds: now)
+        runID: master?.runID ?? shard.view.runID, state: state, fence: fence, replicaCount: 2),
+      nowMilliseconds: now)
+  }
+
+  /// A failover may be replacing the master: writes wait.
+  func fence(coveredMilliseconds: Int64 = .min) {
+    announce(
+      .serving(isProvisional: false),
+      fence: Fence(
+        number: 1, reason: "a failover", sinceMilliseconds: now,
+        coveredMilliseconds: coveredMilliseconds))
+    pump()
+  }
+
+  /// It was given up.
+  func liftFence() {
+    announce(.serving(isProvisional: false))
+    pump()
   }
 
   // MARK: Clients

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+import RESP
+import RedisLab
+import Testing
+
+@Suite("A frozen master wakes up with requests that it has not read")
+struct ZombieTests {
+  @Test("No failover: what a given-up connection still holds never wins over a newer write")
+  func unreadBytes() async throws {
+    let options = TopologyOptions {
+      $0.replicas = 1
+      $0.sentinels = 0
+    }
+    try await Topology.with(options) { lab in
+      let master = lab.initialMaster
+      let arguments =
+        ["--redis", "\(master.endpoint)"] + setting("redis.commandTimeoutMilliseconds=600")
+      try await withDaemon(try await Daemon.start(arguments: arguments)) { daemon in
+        for round in 0..<3 {
+          try await Self.freezeWithUnread(master, daemon, round)
+        }
+      }
+    }
+  }
+
+  /// Twenty clients' requests lie unread in a frozen master until they are given up; then comes what
+  /// each writes next, and the master wakes up.
+  private static func freezeWithUnread(
+    _ master: Node, _ daemon: Daemon, _ round: Int
+  ) async throws {
+    var clients: [LabClient] = []
+    for _ in 0..<20 { clients.append(try await daemon.connect()) }
+    for (index, client) in clients.enumerated() {
+      #expect(try await client.command("SET", "k\(round):\(index)", "0") == .simple("OK"))
+    }
+    master.freeze()
+    for (index, client) in clients.enumerated() {
+      try await client.send(["INCRBY", "k\(round):\(index)", "7"])
+    }
+    for client in clients {
+      #expect(try await client.receive().errorWord == "UNCERTAIN")
+    }
+    for (index, client) in clients.enumerated() {
+      try await client.send(["SET", "k\(round):\(index)", "100"])
+    }
+    master.thaw()
+    for client in clients { #expect(try await client.receive() == .simple("OK")) }
+    for (index, client) in clients.enumerated() {
+      #expect(try await client.command("INCR", "k\(round):\(index)") == .integer(101))
+    }
+    for index in clients.indices {
+      #expect(try await master.query(["GET", "k\(round):\(index)"]) == .text("101"))
+    }
+  }
+
+  @Test("Its requests were given up, sent again to the promoted one, and it wakes up as a replica")
+  func afterFailover() async throws {
+    let arguments = setting("redis.commandTimeoutMilliseconds=600")
+    try await withLab(arguments: arguments) { lab, daemon in
+      let old = lab.initialMaster
+      let recorder = try await EventRecorder.start(lab)
+      defer { recorder.stop() }
+      let history = try await Load.on(daemon) { load in
+        let absolute = try await daemon.connect()
+        let once = try await daemon.connect()
+        #expect(try await once.command("SET", "n", "1") == .simple("OK"))
+        #expect(try await old.query(["WAIT", "2", "2000"]) == .integer(2))
+        old.freeze()
+        try await absolute.send(["SET", "k", "stale"])
+        try await once.send(["INCRBY", "n", "7"])
+        #expect(try await once.receive().errorWord == "UNCERTAIN")
+        #expect(try await absolute.receive() == .simple("OK"))
+        let promoted = try await lab.waitForPromotion(insteadOf: old)
+        try await daemon.waitUntilServing(promoted)
+        #expect(try await absolute.command("SET", "k", "newer") == .simple("OK"))
+        #expect(try await once.command("SET", "n", "100") == .simple("OK"))
+        old.thaw()
+        try await lab.waitUntilAgreed()
+        try await load.waitForProgress()
+      }
+      history.expectWork()
+      let master = try await lab.currentMaster()
+      let excused = recorder.secondFailover(after: old)
+      try await history.verify(at: master, excused: excused)
+      if excused.isEmpty {
+        #expect(try await master.query(["GET", "k"]) == .text("newer"))
+        #expect(try await master.query(["GET", "n"]) == .text("100"))
+      }
+    }
+  }
+}
