@@ -42,7 +42,8 @@ extension MasterTracker {
   private func makeView(_ state: MasterView.State) -> MasterView {
     MasterView(
       generation: generation?.number ?? 0, address: generation?.address,
-      runID: generation?.runID, state: state, fence: fence, replicaCount: promotableReplicaCount)
+      runID: generation?.runID, state: state, fence: fence, replicaCount: promotableReplicaCount,
+      failoverNumber: timelinesMade)
   }
 
   /// Nil while the node itself confirms that it is this generation's master.

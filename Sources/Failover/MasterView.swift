@@ -25,11 +25,13 @@ public struct MasterView: Sendable, Equatable {
   public var fence: Fence?
   /// Replicas that Sentinel may promote (priority above 0), those that are down included.
   public var replicaCount: Int
+  /// Number of the failover under way, or of the last one (``FailoverTimeline/number``); 0: none yet.
+  public var failoverNumber: UInt64
 
   /// Makes a view.
   public init(
     generation: UInt64, address: NodeAddress?, runID: String?, state: State, fence: Fence? = nil,
-    replicaCount: Int = 0
+    replicaCount: Int = 0, failoverNumber: UInt64 = 0
   ) {
     self.generation = generation
     self.address = address
@@ -37,6 +39,7 @@ public struct MasterView: Sendable, Equatable {
     self.state = state
     self.fence = fence
     self.replicaCount = replicaCount
+    self.failoverNumber = failoverNumber
   }
 
   /// What holds until the first master is verified.

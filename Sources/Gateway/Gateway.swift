@@ -9,6 +9,7 @@ import Proxy
 public final class Gateway: Sendable {
   private let shards: [NIOLoopBound<ShardLoop>]
   private let group: MultiThreadedEventLoopGroup
+  private let book = ReportBook()
   private let listeners = NIOLockedValueBox<[any Channel]>([])
 
   /// Makes the shards; `group` must have as many loops as there are shards. `report` is called on their loops.
@@ -17,11 +18,13 @@ public final class Gateway: Sendable {
     report: @escaping @Sendable (LinkReport) -> Void
   ) async throws {
     var shards: [NIOLoopBound<ShardLoop>] = []
-    for loop in group.makeIterator() {
+    for (index, loop) in group.makeIterator().enumerated() {
       shards.append(
-        try await loop.submit {
+        try await loop.submit { [book] in
           NIOLoopBound(
-            ShardLoop(loop: loop, configuration: configuration, report: report), eventLoop: loop)
+            ShardLoop(
+              loop: loop, index: index, configuration: configuration, book: book, report: report),
+            eventLoop: loop)
         }.get())
     }
     self.shards = shards
@@ -48,6 +51,16 @@ public final class Gateway: Sendable {
   /// Tells every shard what the master is now. Never blocks.
   public func publish(_ view: MasterView) {
     for shard in shards { shard.eventLoop.execute { shard.value.masterChanged(view) } }
+  }
+
+  /// Keeps what is known of a failover for `HOLDFAST.FAILOVERS`.
+  public func record(_ timeline: FailoverTimeline) { book.record(timeline) }
+
+  /// The last failovers, the oldest first. Every shard answers with these from here on.
+  public func refreshReports() -> [FailoverReport] {
+    let reports = book.reports
+    for shard in shards { shard.eventLoop.execute { shard.value.reportsChanged(reports) } }
+    return reports
   }
 
   /// Counts of all shards together.

@@ -10,6 +10,8 @@ final class ShardLoop {
   let loop: any EventLoop
   let shard: Shard
   let configuration: GatewayConfiguration
+  private let index: Int
+  private let book: ReportBook
   private let report: @Sendable (LinkReport) -> Void
 
   private var clientHandlers: [Int32: ClientHandler] = [:]
@@ -21,10 +23,12 @@ final class ShardLoop {
   private var buffers: [ByteBuffer] = []
 
   init(
-    loop: any EventLoop, configuration: GatewayConfiguration,
+    loop: any EventLoop, index: Int, configuration: GatewayConfiguration, book: ReportBook,
     report: @escaping @Sendable (LinkReport) -> Void
   ) {
     self.loop = loop
+    self.index = index
+    self.book = book
     self.configuration = configuration
     self.report = report
     shard = Shard(configuration: configuration.proxy)
@@ -102,6 +106,8 @@ final class ShardLoop {
     scheduleEndOfTurn()
   }
 
+  func reportsChanged(_ reports: [FailoverReport]) { shard.reports = reports }
+
   func drain() {
     shard.drain(nowMilliseconds: nowMilliseconds)
     scheduleEndOfTurn()
@@ -161,6 +167,7 @@ final class ShardLoop {
     case .abortClient(let id): handler(id)?.close()
     case .setReading(let id, let isReading): handler(id)?.setReading(isReading)
     case .report(let report): self.report(report)
+    case .figures(let number, let figures): book.record(figures, shard: index, failover: number)
     }
   }
 

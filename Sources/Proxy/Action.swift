@@ -16,6 +16,8 @@ public enum Action: Equatable, Sendable {
   case setReading(ClientID, Bool)
   /// Tell the control plane what a link saw.
   case report(LinkReport)
+  /// Tell what requests have gone through so far in the failover of this number.
+  case figures(UInt64, FailoverFigures)
 }
 
 /// Counts since the shard began, and how things stand.

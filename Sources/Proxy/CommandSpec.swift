@@ -24,7 +24,7 @@ public enum LocalCommand: UInt8, Sendable, CaseIterable {
   case readonly, readwrite
   case keys
   case wait, waitAOF
-  case holdfastPing, holdfastDurability
+  case holdfastPing, holdfastDurability, holdfastFailovers
 }
 
 /// Why a command needs a connection of its own.

@@ -7,6 +7,7 @@ extension CommandTable {
     .local("HELLO", -1, .hello),
     .local("HOLDFAST.PING", 1, .holdfastPing),
     .local("HOLDFAST.DURABILITY", -1, .holdfastDurability),
+    .local("HOLDFAST.FAILOVERS", -1, .holdfastFailovers),
     .local("PING", -1, .ping),
     .local("QUIT", -1, .quit),
     .local("RESET", 1, .reset),

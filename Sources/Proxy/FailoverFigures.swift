@@ -27,8 +27,10 @@ public struct FailoverFigures: Sendable, Equatable {
   /// Nothing happened.
   public init() {}
 
-  /// Whether anything happened.
-  public var isEmpty: Bool { self == FailoverFigures() }
+  /// Rises with everything that is added.
+  var total: Int {
+    waited + resent + uncertain + noMaster + overloaded + unreplicated + possiblyLost.count
+  }
 
   mutating func addWait(_ milliseconds: Int64) {
     waited += 1

@@ -10,6 +10,7 @@ extension Shard {
     now = nowMilliseconds
     endWaits()
     endRetries()
+    tellFigures()
     expireHeld()
     askReplicas()
     for case let link? in links { watch(link) }
@@ -61,6 +62,13 @@ extension Shard {
         lose(link, event: nil)
       }
     }
+  }
+
+  /// What requests went through is added up over all shards.
+  func tellFigures() {
+    guard figures.total != figuresTold, view.failoverNumber > 0 else { return }
+    figuresTold = figures.total
+    actions.append(.figures(view.failoverNumber, figures))
   }
 
   private func endWaits() {

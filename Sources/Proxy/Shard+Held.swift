@@ -102,7 +102,7 @@ extension Shard {
   private func release(_ item: HeldReply) {
     forget(item)
     guard let client = clients[item.due.client] else { return }
-    noteWait(milliseconds: now - item.arrivedMilliseconds)
+    if item.replicas == nil { noteWait(milliseconds: now - item.arrivedMilliseconds) }
     switch item.purpose {
     case .write: item.reply.withUnsafeBytes { answer(client, item.due, $0) }
     case .wait: answerWait(client, item)

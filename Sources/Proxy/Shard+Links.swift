@@ -12,6 +12,12 @@ extension Shard {
     let isNewGeneration = view.generation != self.view.generation
     let wasFenced = isFenced
     let wasProvisional = isProvisional
+    let isNewFailover = view.failoverNumber != self.view.failoverNumber
+    if isNewFailover {
+      tellFigures()
+      figures = FailoverFigures()
+      figuresTold = 0
+    }
     self.view = view
     if isNewGeneration {
       isFenced = view.fence != nil

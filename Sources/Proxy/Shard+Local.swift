@@ -43,6 +43,7 @@ extension Shard {
         $0.writeError("DENIED WAITAOF is not answered: use WAIT or HOLDFAST.DURABILITY REPLICATED")
       }
     case .holdfastDurability: takeDurability(client, arguments)
+    case .holdfastFailovers: describeFailovers(client, arguments)
     case .holdfastPing: reply(client) { $0.writeSimple(self.view.isServing ? "READY" : "WAITING") }
     case .command, .commandCount, .commandInfo, .commandDocs, .commandGetKeys, .commandList:
       describeCommands(client, command, arguments)

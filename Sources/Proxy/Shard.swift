@@ -45,7 +45,10 @@ public final class Shard {
   var provisional = ProvisionalWrites()
   /// What requests go through in the failover under way, or went through in the last one.
   var figures = FailoverFigures()
-  var reportedFigures = FailoverFigures()
+  /// ``FailoverFigures/total`` when they were last told.
+  var figuresTold = 0
+  /// All failovers this daemon knows of, the oldest first; for `HOLDFAST.FAILOVERS`.
+  public var reports: [FailoverReport] = []
 
   var inFlightCount = 0
   var inFlightBytes = 0

@@ -34,7 +34,8 @@ struct Daemon {
     let monitor = SentinelMonitor(
       configuration: wiring.monitor, group: controlLoops,
       onView: { gateway.publish($0) },
-      onNote: { journal.post(JournalEvent($0)) })
+      onNote: { journal.post(JournalEvent($0)) },
+      onTimeline: { gateway.record($0) })
     try await listen(gateway, activated)
 
     let services = ServiceGroup(
@@ -43,7 +44,8 @@ struct Daemon {
           .init(service: MonitorService(monitor: monitor, reports: reports.stream)),
           .init(
             service: StatusService(
-              monitor: monitor, gateway: gateway, isFixed: settings.redis.address != nil)),
+              monitor: monitor, gateway: gateway, journal: journal,
+              isFixed: settings.redis.address != nil)),
           .init(
             service: GatewayService(
               gateway: gateway, journal: journal,
@@ -121,17 +123,37 @@ private struct MonitorService: Service {
 private struct StatusService: Service {
   let monitor: SentinelMonitor
   let gateway: Gateway
+  let journal: Journal
   let isFixed: Bool
 
   func run() async throws {
     await cancelWhenGracefulShutdown {
       var last = ""
+      var announced: UInt64 = 0
       while !Task.isCancelled {
+        announce(gateway.refreshReports(), after: &announced)
         let line = await statusLine()
         if line != last { Notify.status(line) }
         last = line
         try? await Task.sleep(for: .milliseconds(500))
       }
+    }
+  }
+
+  /// One line for each failover that is over, once its figures have had a moment to come in.
+  private func announce(_ reports: [FailoverReport], after announced: inout UInt64) {
+    for report in reports where report.timeline.number > announced {
+      guard report.timeline.outcome != .underway else { return }
+      announced = report.timeline.number
+      journal.post(
+        JournalEvent(
+          priority: .notice, messageID: .cutOverComplete, message: report.summary,
+          fields: [
+            ("HOLDFAST_FAILOVER", "\(report.timeline.number)"),
+            ("HOLDFAST_OUTCOME", report.timeline.outcome.rawValue),
+            ("HOLDFAST_WAITED", "\(report.figures.waited)"),
+            ("HOLDFAST_LONGEST_WAIT_MILLISECONDS", "\(report.figures.longestMilliseconds)"),
+          ]))
     }
   }
 

@@ -114,9 +114,10 @@ import Testing
     let before = (driver.pollsWanted, driver.view)
     driver.announce(1, name, payload)
     #expect(driver.pollsWanted == before.0 + 1)
-    // Writes may have to wait from here on.
+    // Writes may have to wait from here on, and a record is begun.
     var after = driver.view
     after.fence = nil
+    after.failoverNumber = before.1.failoverNumber
     #expect(after == before.1, "no event is the answer")
     #expect(driver.pace != .stable)
   }

@@ -9,7 +9,7 @@ struct FailoverTests {
   private static let replicationLag = Duration.milliseconds(500)
 
   @Test(
-    "kill -9: a pause, no error; the old master's return changes nothing", .timeLimit(.minutes(2)))
+    "kill -9: a pause, no error; the old master's return changes nothing", .timeLimit(.minutes(10)))
   func kill() async throws {
     try await withLab { lab, daemon in
       let old = lab.initialMaster
@@ -37,7 +37,7 @@ struct FailoverTests {
     }
   }
 
-  @Test("SIGSTOP, promotion, SIGCONT: nothing acknowledged is lost", .timeLimit(.minutes(2)))
+  @Test("SIGSTOP, promotion, SIGCONT: nothing acknowledged is lost", .timeLimit(.minutes(10)))
   func freeze() async throws {
     try await withLab { lab, daemon in
       let old = lab.initialMaster
@@ -58,7 +58,7 @@ struct FailoverTests {
     }
   }
 
-  @Test("SENTINEL FAILOVER: no error, nothing lost after the switch", .timeLimit(.minutes(2)))
+  @Test("SENTINEL FAILOVER: no error, nothing lost after the switch", .timeLimit(.minutes(10)))
   func planned() async throws {
     try await withLab { lab, daemon in
       let old = lab.initialMaster

@@ -51,7 +51,7 @@ struct LabTests {
     }
   }
 
-  @Test("A commanded failover", .timeLimit(.minutes(2)))
+  @Test("A commanded failover", .timeLimit(.minutes(10)))
   func commandedFailover() async throws {
     try await Topology.with { lab in
       try await lab.commandFailover()

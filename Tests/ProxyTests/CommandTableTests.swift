@@ -157,7 +157,8 @@ private let forbidden = Route.forbidden(reason: "")
     let added = Set(table.specs.map(\.name)).subtracting(known)
     #expect(
       added == [
-        "HOLDFAST.PING", "HOLDFAST.DURABILITY", "CLIENT|NO-TOUCH", "CLIENT|SETINFO",
+        "HOLDFAST.PING", "HOLDFAST.FAILOVERS", "HOLDFAST.DURABILITY", "CLIENT|NO-TOUCH",
+        "CLIENT|SETINFO",
         "CLUSTER|MYSHARDID", "WAITAOF",
         "HEXPIRE", "HEXPIREAT", "HEXPIRETIME", "HPERSIST", "HPEXPIRE", "HPEXPIREAT",
         "HPEXPIRETIME", "HPTTL", "HTTL",

@@ -59,6 +59,8 @@ final class Rig {
   var connections: [LinkID: FakeConnection] = [:]
   var clients: [ClientID: FakeClient] = [:]
   var reports: [LinkEvent] = []
+  var book = FailoverBook()
+  var failoverNumber: UInt64 = 0
   var credentials: Credentials?
   /// Connections are refused.
   var isRefusing = false
@@ -102,7 +104,8 @@ final class Rig {
     shard.masterChanged(
       MasterView(
         generation: generation, address: address ?? shard.view.address,
-        runID: master?.runID ?? shard.view.runID, state: state, fence: fence, replicaCount: 2),
+        runID: master?.runID ?? shard.view.runID, state: state, fence: fence, replicaCount: 2,
+        failoverNumber: failoverNumber),
       nowMilliseconds: now)
   }
 
@@ -212,6 +215,7 @@ final class Rig {
       leave(client)
     case .setReading(let id, let isReading): clients[id]?.isReading = isReading
     case .report(let report): reports.append(report.event)
+    case .figures(let number, let figures): book.record(figures, shard: 0, failover: number)
     }
   }
 
