@@ -82,6 +82,19 @@ extension Format where Value == Int {
   }
 }
 
+extension Format where Value == Int? {
+  /// A number, or the word `all` for nil.
+  static func allOr(_ range: ClosedRange<Int>) -> Format {
+    Format(
+      "all, or a whole number from \(range.lowerBound) to \(range.upperBound)",
+      text: { $0.map { "\($0)" } ?? "all" },
+      parse: { text in
+        if text == "all" { return .some(nil) }
+        return Int(text).flatMap { range.contains($0) ? .some($0) : nil }
+      })
+  }
+}
+
 extension Format where Value == Bool {
   static var flag: Format {
     Format("true or false", text: { "\($0)" }) { text in Bool(text) }

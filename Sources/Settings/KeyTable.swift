@@ -188,8 +188,8 @@ extension KeyTable {
   private static let durability: [Field<Settings.Durability>] = [
     Field("mode", \.mode, .choice, "when a write is acknowledged"),
     Field(
-      "replicas", \.replicas, .integer(0...1_000), unit: "replicas",
-      "replicas that must have a write; 0: all that can be promoted"),
+      "replicas", \.replicas, .allOr(1...1_000),
+      "replicas that must have a write: all that can be promoted, or so many"),
     Field(
       "timeoutMilliseconds", \.timeoutMilliseconds, .integer(1...600_000), unit: "milliseconds",
       "how long replicas may take"),

@@ -172,8 +172,8 @@ extension Settings {
 
     /// What an acknowledgement means.
     public var mode = Mode.async
-    /// Replicas that must have a write; 0: all that can be promoted.
-    public var replicas = 0
+    /// Replicas that must have a write; nil: all that can be promoted.
+    public var replicas: Int?
     /// How long they may take, then the write answers `UNREPLICATED`.
     public var timeoutMilliseconds = 1000
 

@@ -26,7 +26,13 @@ public enum Event: String, Sendable, CaseIterable {
   case failoverStarted = "bf361d17b9334ba3b9e49989a15ff87f"
   /// A failover was given up.
   case failoverAborted = "82cbb4160afc442692f41fe9921c3652"
-  /// All traffic is on the new master; says how long the gap was.
+  /// Writes wait, because a failover may be replacing the master.
+  case writesFenced = "2e629b0e21864de7aaf80d8ecb97edc9"
+  /// Writes go on.
+  case writesUnfenced = "7ed2f9cd603448b8a635f2ea8928d938"
+  /// A promotion that was followed early was not completed; what was written to it is lost.
+  case generationAbandoned = "480563c719da438294cea9081a29e8e8"
+  /// A failover is over: how it ended, and what requests went through in it.
   case cutOverComplete = "de6fde8db61e483a8467d7e3108dc615"
   /// A sentinel does not answer.
   case sentinelLost = "4241b62bb1f046289d50cf9e5bc0b011"

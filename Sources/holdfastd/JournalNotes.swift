@@ -21,13 +21,16 @@ extension JournalEvent {
 
   private static func kind(_ note: TrackerNote) -> Event {
     switch note {
-    case .masterSwitched, .generationAbandoned: .masterSwitched
+    case .masterSwitched: .masterSwitched
+    case .generationAbandoned: .generationAbandoned
+    case .fenceRaised: .writesFenced
+    case .fenceLifted: .writesUnfenced
     case .generationConfirmed: .generationConfirmed
     case .masterReachable: .masterReachable
     case .masterUnreachableFromHere: .masterUnreachable
     case .staleMasterRefused: .staleMasterRefused
     case .hopeless: .masterLost
-    case .failoverStarted, .fenceRaised, .fenceLifted: .failoverStarted
+    case .failoverStarted: .failoverStarted
     case .failoverAborted: .failoverAborted
     case .subjectivelyDown: .masterSubjectivelyDown
     case .objectivelyDown: .masterObjectivelyDown

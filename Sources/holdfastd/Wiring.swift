@@ -85,7 +85,7 @@ struct Wiring {
     case .async: .async
     case .replicated:
       .replicated(
-        settings.durability.replicas == 0 ? .all : .count(settings.durability.replicas),
+        settings.durability.replicas.map { .count($0) } ?? .all,
         timeoutMilliseconds: Int64(settings.durability.timeoutMilliseconds))
     }
   }

@@ -29,7 +29,7 @@ struct FailoverTests {
       }
       history.expectWork()
       try await history.verify(
-        at: try await lab.currentMaster(),
+        at: try await lab.masterAgreed(with: daemon),
         excused: recorder.secondFailover(after: old) + [
           killed.time - Self.replicationLag...killed.time
         ])
@@ -54,7 +54,7 @@ struct FailoverTests {
       }
       history.expectWork()
       try await history.verify(
-        at: try await lab.currentMaster(), excused: recorder.secondFailover(after: old))
+        at: try await lab.masterAgreed(with: daemon), excused: recorder.secondFailover(after: old))
     }
   }
 
@@ -76,7 +76,7 @@ struct FailoverTests {
       }
       history.expectWork()
       try await history.verify(
-        at: try await lab.currentMaster(),
+        at: try await lab.masterAgreed(with: daemon),
         excused: recorder.secondFailover(after: old) + [commanded.time...switched.time])
     }
   }
@@ -153,7 +153,7 @@ struct FailoverTests {
       }
       history.expectWork()
       try await history.verify(
-        at: try await lab.currentMaster(),
+        at: try await lab.masterAgreed(with: daemon),
         excused: recorder.secondFailover(after: old) + [
           killed.time - Self.replicationLag...killed.time
         ])

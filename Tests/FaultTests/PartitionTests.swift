@@ -80,7 +80,7 @@ struct PartitionTests {
       }
       history.expectWork()
       try await history.verify(
-        at: try await lab.currentMaster(),
+        at: try await lab.masterAgreed(with: daemon),
         excused: [cut.time - Moment.replicationLag...switched.time])
     }
   }
@@ -116,7 +116,7 @@ struct PartitionTests {
       history.expectWork()
       // Redis counts a replica for `min-replicas-max-lag` whole seconds after its last word.
       let counted = cut.time - Moment.replicationLag...cut.time + .milliseconds(3500)
-      try await history.verify(at: try await lab.currentMaster(), excused: [counted])
+      try await history.verify(at: try await lab.masterAgreed(with: daemon), excused: [counted])
     }
   }
 
@@ -140,7 +140,7 @@ struct PartitionTests {
       history.expectWork()
       try await lab.waitUntilAgreed()
       try await history.verify(
-        at: try await lab.currentMaster(),
+        at: try await lab.masterAgreed(with: daemon),
         excused: recorder.secondFailover(after: old) + [killed.lag])
     }
   }
@@ -188,7 +188,7 @@ struct PartitionTests {
       }
       history.expectWork()
       try await history.verify(
-        at: try await lab.currentMaster(),
+        at: try await lab.masterAgreed(with: daemon),
         excused: recorder.secondFailover(after: old) + [silenced.lag])
     }
   }

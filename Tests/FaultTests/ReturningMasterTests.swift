@@ -22,7 +22,7 @@ struct ReturningMasterTests {
       }
       history.expectWork()
       try await history.verify(
-        at: try await lab.currentMaster(),
+        at: try await lab.masterAgreed(with: daemon),
         excused: recorder.secondFailover(after: old) + [killed.lag])
     }
   }

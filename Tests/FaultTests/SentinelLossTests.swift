@@ -28,11 +28,8 @@ struct SentinelLossTests {
           try await daemon.waitUntilServing(insteadOf: old)
         }
         history.expectWork()
-        let promoted = try await eventually("the node promoted by two") {
-          try await lab.master(by: lab.sentinels[1])
-        }
         try await history.verify(
-          at: promoted,
+          at: try await lab.masterAgreed(with: daemon),
           excused: recorder.secondFailover(after: old) + [
             killed.time - .milliseconds(500)...killed.time
           ])

@@ -98,6 +98,17 @@ extension Daemon {
   }
 }
 
+extension Topology {
+  /// The master that the daemon uses, once a majority of the sentinels names it too: it may know of
+  /// a promotion before they say so.
+  func masterAgreed(with daemon: Daemon) async throws -> Node {
+    try await eventually("sentinels and daemon agreeing on the master") {
+      let master = try await self.currentMaster()
+      return try await daemon.info()["holdfast_master"] == "\(master.endpoint)" ? master : nil
+    }
+  }
+}
+
 /// A folder of a test's own.
 struct TestFolder: Sendable {
   let path: String

@@ -79,7 +79,7 @@ struct ZombieTests {
         try await load.waitForProgress()
       }
       history.expectWork()
-      let master = try await lab.currentMaster()
+      let master = try await lab.masterAgreed(with: daemon)
       let excused = recorder.secondFailover(after: old)
       try await history.verify(at: master, excused: excused)
       if excused.isEmpty {
