@@ -32,15 +32,21 @@ let package = Package(
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
   ],
   targets: [
     // Pure: bytes, decisions, the data path's state machines.
     .target(name: "RESP", swiftSettings: strict),
     .target(name: "Failover", swiftSettings: strict),
+    .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(
+      name: "Sessions",
+      dependencies: ["CZlib", "RESP", .product(name: "Crypto", package: "swift-crypto")],
+      swiftSettings: strict),
     .target(
       name: "Proxy",
       dependencies: [
-        "Failover", "RESP", .product(name: "DequeModule", package: "swift-collections"),
+        "Failover", "RESP", "Sessions", .product(name: "DequeModule", package: "swift-collections"),
       ],
       swiftSettings: strict),
 
@@ -49,9 +55,10 @@ let package = Package(
       name: "SentinelMonitor",
       dependencies: ["Failover", "RESP", nioTLS] + nio,
       swiftSettings: strict),
+    .systemLibrary(name: "CLinux"),
     .target(
       name: "Gateway",
-      dependencies: ["Failover", "Proxy", "RESP", nioTLS] + nio,
+      dependencies: ["CLinux", "Failover", "Proxy", "RESP", "Sessions", nioTLS] + nio,
       swiftSettings: strict),
     .target(
       name: "Settings",
@@ -63,7 +70,9 @@ let package = Package(
     .executableTarget(
       name: "holdfastd",
       dependencies: [
-        "Failover", "Gateway", "Proxy", "RESP", "SentinelMonitor", "Settings", "Systemd", nioTLS,
+        "Failover", "Gateway", "Proxy", "RESP", "SentinelMonitor", "Sessions", "Settings",
+        "Systemd",
+        nioTLS,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -86,12 +95,15 @@ let package = Package(
     .testTarget(name: "RESPTests", dependencies: ["RESP"], swiftSettings: strict),
     .testTarget(name: "FailoverTests", dependencies: ["Failover"], swiftSettings: strict),
     .testTarget(
-      name: "ProxyTests", dependencies: ["Failover", "Proxy", "RESP"], exclude: ["Fixtures"],
+      name: "SessionsTests", dependencies: ["RESP", "RedisLab", "Sessions"], swiftSettings: strict),
+    .testTarget(
+      name: "ProxyTests", dependencies: ["Failover", "Proxy", "RESP", "Sessions"],
+      exclude: ["Fixtures"],
       swiftSettings: strict),
     .testTarget(name: "SettingsTests", dependencies: ["Settings"], swiftSettings: strict),
     .testTarget(name: "SystemdTests", dependencies: ["Systemd"], swiftSettings: strict),
     .testTarget(
-      name: "GatewayTests", dependencies: ["Gateway"],
+      name: "GatewayTests", dependencies: ["Gateway", "Sessions"],
       swiftSettings: strict),
     .testTarget(name: "FaultTests", dependencies: ["RedisLab", "RESP"], swiftSettings: strict),
   ],

@@ -47,6 +47,14 @@ public struct MasterView: Sendable, Equatable {
     generation: 0, address: nil, runID: nil,
     state: .waiting(reason: "no master is verified yet"))
 
+  /// Whether no master can come, so that nobody should wait for one.
+  public var isHopeless: Bool {
+    switch state {
+    case .hopeless: true
+    case .serving, .waiting: false
+    }
+  }
+
   /// Whether requests may be sent to the node of this generation.
   public var isServing: Bool {
     switch state {

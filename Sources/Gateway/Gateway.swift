@@ -10,6 +10,7 @@ public final class Gateway: Sendable {
   private let shards: [NIOLoopBound<ShardLoop>]
   private let group: MultiThreadedEventLoopGroup
   private let book = ReportBook()
+  private let denials: DenialBook
   private let listeners = NIOLockedValueBox<[any Channel]>([])
 
   /// Makes the shards; `group` must have as many loops as there are shards. `report` is called on their loops.
@@ -17,17 +18,22 @@ public final class Gateway: Sendable {
     configuration: GatewayConfiguration, group: MultiThreadedEventLoopGroup,
     report: @escaping @Sendable (LinkReport) -> Void
   ) async throws {
+    denials = DenialBook(
+      stateDirectory: configuration.stateDirectory, countMax: configuration.proxy.denialsMax,
+      note: configuration.note)
     var shards: [NIOLoopBound<ShardLoop>] = []
     for (index, loop) in group.makeIterator().enumerated() {
       shards.append(
-        try await loop.submit { [book] in
+        try await loop.submit { [book, denials] in
           NIOLoopBound(
             ShardLoop(
-              loop: loop, index: index, configuration: configuration, book: book, report: report),
+              loop: loop, index: index, configuration: configuration, book: book, denials: denials,
+              report: report),
             eventLoop: loop)
         }.get())
     }
     self.shards = shards
+    denials.follow(shards)
     self.group = group
   }
 

@@ -2,6 +2,7 @@
 import NIOSSL
 import Proxy
 import RESP
+import Sessions
 
 /// TLS towards Redis.
 public struct UpstreamTLS: Sendable {
@@ -27,6 +28,10 @@ public struct GatewayConfiguration: Sendable {
   public var connectTimeoutMilliseconds: Int64 = 1_000
   /// TLS to Redis; nil: plain TCP.
   public var tls: UpstreamTLS?
+  /// Where ended sessions that no replica has confirmed are kept across a restart; nil: in memory alone.
+  public var stateDirectory: String?
+  /// Told what belongs into the log. Must not block.
+  public var note: @Sendable (GatewayNote) -> Void = { _ in }
   /// Asked at each connection, so that a changed secret is used at once; nil: no authentication.
   public var credentials: @Sendable () -> Credentials?
 
@@ -38,4 +43,12 @@ public struct GatewayConfiguration: Sendable {
     self.proxy = proxy
     self.credentials = credentials
   }
+}
+
+/// What the data plane has to say to the log.
+public enum GatewayNote: Sendable, Equatable {
+  /// Something in a native command.
+  case session(SessionNote)
+  /// What must stay denied across a restart could not be saved, for this reason.
+  case denialsNotSaved(String)
 }

@@ -2,6 +2,7 @@
 import Failover
 import NIOCore
 import Proxy
+import Sessions
 
 /// One shard on its event loop: moves bytes between channels and ``Shard``, and carries its actions out.
 ///
@@ -12,6 +13,7 @@ final class ShardLoop {
   let configuration: GatewayConfiguration
   private let index: Int
   private let book: ReportBook
+  private let denials: DenialBook
   private let report: @Sendable (LinkReport) -> Void
 
   private var clientHandlers: [Int32: ClientHandler] = [:]
@@ -24,11 +26,12 @@ final class ShardLoop {
 
   init(
     loop: any EventLoop, index: Int, configuration: GatewayConfiguration, book: ReportBook,
-    report: @escaping @Sendable (LinkReport) -> Void
+    denials: DenialBook, report: @escaping @Sendable (LinkReport) -> Void
   ) {
     self.loop = loop
     self.index = index
     self.book = book
+    self.denials = denials
     self.configuration = configuration
     self.report = report
     shard = Shard(configuration: configuration.proxy)
@@ -106,6 +109,12 @@ final class ShardLoop {
     scheduleEndOfTurn()
   }
 
+  func deny(_ denial: PendingDenial, isOwner: Bool) {
+    shard.deny(denial, isOwner: isOwner, nowMilliseconds: nowMilliseconds)
+  }
+
+  func allow(_ denial: PendingDenial) { shard.allow(denial) }
+
   func reportsChanged(_ reports: [FailoverReport]) { shard.reports = reports }
 
   func drain() {
@@ -167,6 +176,9 @@ final class ShardLoop {
     case .abortClient(let id): handler(id)?.close()
     case .setReading(let id, let isReading): handler(id)?.setReading(isReading)
     case .report(let report): self.report(report)
+    case .deny(let denial): denials.add(denial, from: index)
+    case .allow(let denial): denials.remove(denial, from: index)
+    case .sessionNote(let note): configuration.note(.session(note))
     case .figures(let number, let figures): book.record(figures, shard: index, failover: number)
     }
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Failover
+import Sessions
 
 /// What the I/O layer is asked to do.
 public enum Action: Equatable, Sendable {
@@ -16,6 +17,12 @@ public enum Action: Equatable, Sendable {
   case setReading(ClientID, Bool)
   /// Tell the control plane what a link saw.
   case report(LinkReport)
+  /// Deny these sessions in every other shard too, and across a restart.
+  case deny(PendingDenial)
+  /// Redis and a replica know that these are over.
+  case allow(PendingDenial)
+  /// Something in a native command belongs into the log.
+  case sessionNote(SessionNote)
   /// Tell what requests have gone through so far in the failover of this number.
   case figures(UInt64, FailoverFigures)
 }

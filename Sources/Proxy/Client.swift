@@ -126,6 +126,14 @@ public final class Client {
   var shardSubscriptionCount = 0
   var isStreaming = false
   var keysScan: KeysScan?
+  /// The daemon itself, for native commands of its own.
+  var isSteward = false
+  /// Its native commands that are not answered, by their position.
+  var natives: [UInt64: NativeRun] = [:]
+  /// Its next command is a native one: what it waits for is the link of those.
+  var isAwaitingNative = false
+  /// Where its unanswered native commands are, if its last command was one.
+  var nativeLink: Link?
 
   init(id: ClientID, peer: Peer?, configuration: ProxyConfiguration, nowMilliseconds: Int64) {
     self.id = id

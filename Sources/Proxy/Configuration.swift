@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import RESP
+import Sessions
 
 /// What a shard is allowed to hold, wait for and retry. Every limit is this shard's part.
 public struct ProxyConfiguration: Sendable {
@@ -59,6 +60,10 @@ public struct ProxyConfiguration: Sendable {
   public var scriptsMax = 256
   /// Bytes of all remembered scripts.
   public var scriptBytesMax = 4 << 20
+  /// What the settings say about native sessions.
+  public var sessions = SessionConfiguration()
+  /// Ended sessions that no replica has confirmed; older ones are no longer denied where there are more.
+  public var denialsMax = 10_000
   /// The daemon's version, for `INFO` and `HELLO`.
   public var version = "0.1.0"
 

@@ -42,6 +42,8 @@ struct HeldReply {
     case write
     /// `WAIT`: the answer is how many replicas there are.
     case wait
+    /// A native command that asks whether any replica has what it wrote.
+    case confirmation
   }
 
   let due: DueReply

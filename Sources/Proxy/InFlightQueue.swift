@@ -9,6 +9,8 @@ enum EntryKind: UInt8, Sendable {
   case own
   /// `CLIENT KILL` of the daemon's, which a client's next commands wait for.
   case kill
+  /// The call of a native command: its answer is for the operation, not for the client.
+  case native
   /// A step of `KEYS`, answered through `SCAN`.
   case keysScan
   /// `SCRIPT LOAD` by a client: its answer names the script.
@@ -31,7 +33,7 @@ enum EntryKind: UInt8, Sendable {
   /// Whether the reply takes a position in the client's order.
   var hasPosition: Bool {
     switch self {
-    case .client, .kill, .scriptLoad, .transactionBegin, .transactionEnd, .unwatch: true
+    case .client, .native, .kill, .scriptLoad, .transactionBegin, .transactionEnd, .unwatch: true
     case .own, .keysScan, .marker, .setup, .barrierMark, .barrier: false
     }
   }

@@ -12,7 +12,7 @@ extension Shard {
       Client(id: $0, peer: peer, configuration: configuration, nowMilliseconds: nowMilliseconds)
     }
     setDurability(client, configuration.durability, isNew: true)
-    if clients.count > configuration.clientsMax {
+    if connectedCount > configuration.clientsMax {
       reply(client) { $0.writeError("ERR max number of clients reached") }
       close(client)
     }
@@ -244,6 +244,7 @@ extension Shard {
     guard let link = sharedLink(of: client), link.isReady, view.isServing else {
       return awaitMaster(client)
     }
+    if client.nativeLink != nil, !leaveNativeLink(client, for: link) { return false }
     send(client, frame, kind, on: link)
     return true
   }

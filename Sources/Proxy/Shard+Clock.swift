@@ -15,6 +15,7 @@ extension Shard {
     askReplicas()
     for case let link? in links { watch(link) }
     makeLinks()
+    resumeNatives()
     if configuration.idleClientMilliseconds > 0 { closeIdleClients() }
     if isDraining { closeSettledClients() }
     if now - groupsCheckedMilliseconds >= 60_000 { closeIdleGroups() }
@@ -29,11 +30,12 @@ extension Shard {
   }
 
   /// Whether no client is left.
-  public var isDrained: Bool { clients.count == 0 }
+  public var isDrained: Bool { connectedCount == 0 }
 
   /// One that connected a moment ago and was not heard yet is served first: its request is on the way.
   private func closeSettledClients() {
-    for client in clients.all where client.order.isSettled && client.inputCount == 0 {
+    for client in clients.all
+    where client.order.isSettled && client.inputCount == 0 && !client.isSteward {
       let isNew = client.order.issued == 0 && now - client.connectedMilliseconds < 500
       if !isNew { close(client) }
     }
@@ -42,7 +44,9 @@ extension Shard {
   private func closeIdleClients() {
     let since = now - configuration.idleClientMilliseconds
     for client in clients.all
-    where client.activeMilliseconds <= since && client.order.isSettled && !client.isStreaming {
+    where client.activeMilliseconds <= since && client.order.isSettled && !client.isStreaming
+      && !client.isSteward
+    {
       close(client)
     }
   }
@@ -50,7 +54,7 @@ extension Shard {
   /// Links of a database or protocol that no client uses any more are closed; the configured one's stay.
   private func closeIdleGroups() {
     groupsCheckedMilliseconds = now
-    var used: Set<LinkGroupKey> = [home]
+    var used: Set<LinkGroupKey> = [home, nativeGroup]
     for client in clients.all {
       used.insert(client.group)
     }

@@ -19,6 +19,11 @@ extension Shard {
   /// What a client that asks for nothing speaks.
   var home: LinkGroupKey { LinkGroupKey(database: configuration.database, version: .two) }
 
+  func addGroup(_ key: LinkGroupKey) {
+    groups[key] = makeGroup(key)
+    makeLinks()
+  }
+
   private func makeGroup(_ key: LinkGroupKey) -> [Link] {
     (0..<configuration.linksPerGroup).map { _ in makeLink(.shared(key)) }
   }
@@ -35,8 +40,7 @@ extension Shard {
     if let link = client.link { return link }
     let key = client.group
     if groups[key] == nil, groupErrors[key] == nil, view.isServing {
-      groups[key] = makeGroup(key)
-      makeLinks()
+      addGroup(key)
     }
     guard let group = groups[key], !group.isEmpty else { return nil }
     client.link = group[client.linkChoice % group.count]
@@ -98,6 +102,7 @@ extension Shard {
       loadScripts(on: link)
       resendDue(link, isNew: true)
       wakeMasterWaiters()
+      resumeNatives()
     case .spare: offer(link)
     case .barrier: askReplicas()
     case .leased: break
@@ -210,9 +215,11 @@ extension Shard {
     swap(&taken, &masterWaiters)
     for id in taken {
       guard let client = clients[id], isWaitingForMaster(id) else { continue }
-      let isReady = view.isServing && (sharedLink(of: client)?.isReady ?? true)
+      let link = client.isAwaitingNative ? nativeLink(of: client) : sharedLink(of: client)
+      let isReady = view.isServing && (link?.isReady ?? true)
       let mustWait = client.block == .fence && isFenced
-      guard !mustWait, isReady || groupErrors[client.group] != nil else {
+      let group = client.isAwaitingNative ? nativeGroup : client.group
+      guard !mustWait, isReady || groupErrors[group] != nil else {
         masterWaiters.append(id)
         continue
       }

@@ -2,6 +2,7 @@
 import DequeModule
 import Failover
 import RESP
+import Sessions
 
 // Replies to writes that are held back until it is certain enough that the write survives: under a fence, until the
 // replica that is to be promoted has it; under `replicated`, until enough replicas have it.
@@ -17,6 +18,9 @@ extension Shard {
     guard inspectsReplies, !isError, let entry = link.queue.entries.first else { return nil }
     switch entry.kind {
     case .client: break
+    case .native:
+      let isWriting = clients[entry.client]?.natives[entry.position]?.call?.isWrite == true
+      return isWriting ? firstCommand(link) : nil
     case .transactionEnd:
       return clients[entry.client]?.isTransactionWriting == true ? firstCommand(link) : nil
     case .own, .kill, .keysScan, .scriptLoad, .setup, .transactionBegin, .unwatch, .marker,
@@ -106,6 +110,7 @@ extension Shard {
     switch item.purpose {
     case .write: item.reply.withUnsafeBytes { answer(client, item.due, $0) }
     case .wait: answerWait(client, item)
+    case .confirmation: finishConfirmation(client, item.due.position, isConfirmed: true)
     }
     finishHeld(client)
   }
@@ -129,6 +134,7 @@ extension Shard {
       guard let client = clients[item.due.client] else { continue }
       switch item.purpose {
       case .wait: answerWait(client, item)
+      case .confirmation: finishConfirmation(client, item.due.position, isConfirmed: false)
       case .write:
         counters.unreplicated += 1
         figures.unreplicated += 1
@@ -141,15 +147,19 @@ extension Shard {
   /// Another master: what the old one had acknowledged to us, and we to nobody, is made good or said to be unknown.
   func endHeldOfOldGenerations() {
     let lost = takeHeld { $0.generation != view.generation }
-    let unanswered = lost.map { facts($0.command, of: $0.due.client, wasSent: true) }
+    let unanswered = lost.map { facts($0.command, of: $0.due, wasSent: true) }
     let verdicts = Replay.verdicts(unanswered, policy: configuration.replay)
     for (item, verdict) in zip(lost, verdicts) {
       forget(item)
       guard let client = clients[item.due.client] else { continue }
-      let isAgain = verdict == .resend && item.purpose == .write && item.due.kind == .client
+      let isNative = item.due.kind == .native
+      let isAgain =
+        verdict == .resend && item.purpose == .write && (item.due.kind == .client || isNative)
       if item.purpose == .wait {
         answerWait(client, item)
-      } else if isAgain, let link = sharedLink(of: client) {
+      } else if item.purpose == .confirmation {
+        finishConfirmation(client, item.due.position, isConfirmed: false)
+      } else if isAgain, let link = isNative ? nativeLink(of: client) : sharedLink(of: client) {
         postpone(
           item.due, item.command, of: client, on: link, isUnknown: true, retryMilliseconds: now)
       } else {

@@ -139,7 +139,7 @@ extension Shard {
     switch entry.kind {
     case .client: guard client.transaction == .none else { return false }
     case .transactionBegin: client.transaction = .none
-    case .own, .kill, .keysScan, .scriptLoad, .setup, .transactionEnd, .unwatch, .marker,
+    case .own, .native, .kill, .keysScan, .scriptLoad, .setup, .transactionEnd, .unwatch, .marker,
       .barrierMark, .barrier:
       return false
     }

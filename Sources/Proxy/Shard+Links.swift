@@ -31,6 +31,7 @@ extension Shard {
         link.connectMilliseconds = now
       }
       endHeldOfOldGenerations()
+      restartNatives()
     } else {
       if wasProvisional, !isProvisional, view.isServing { endProvisional(isAbandoned: false) }
       followFence(was: wasFenced)
@@ -40,7 +41,10 @@ extension Shard {
       makeLinks()
       wakeMasterWaiters()
       for case let link? in links where link.isReady { resendDue(link) }
-    case .hopeless: failWaiters()
+      resumeNatives()
+    case .hopeless:
+      failWaiters()
+      resumeNatives()
     case .waiting: break
     }
     runResumeQueue()
@@ -154,7 +158,7 @@ extension Shard {
     switch due.kind {
     case .own, .marker, .barrierMark, .barrier: break
     case .setup: return takeSetupReply(client, link, reply)
-    case .client, .kill, .scriptLoad: acknowledge(client, due, reply, write: write)
+    case .client, .native, .kill, .scriptLoad: acknowledge(client, due, reply, write: write)
     case .keysScan: continueKeys(client, link, reply)
     case .transactionBegin:
       if reply.first == UInt8(ascii: "-") { client.transaction = .none }
@@ -176,7 +180,7 @@ extension Shard {
   private func discharge(_ due: DueReply) {
     switch due.kind {
     case .own, .setup, .marker, .keysScan, .barrierMark, .barrier: return
-    case .client, .kill, .scriptLoad, .transactionBegin, .transactionEnd, .unwatch: break
+    case .client, .native, .kill, .scriptLoad, .transactionBegin, .transactionEnd, .unwatch: break
     }
     inFlightCount -= 1
     inFlightBytes -= due.releasedBytes
@@ -198,13 +202,18 @@ extension Shard {
       guard let load = scriptOfFirst(link) else { return false }
       load.withUnsafeBytes { enqueue($0, noClient, 0, .own, on: link) }
       // At once; but where loading it did not help, not in a circle.
-      let isFirst = link.queue.entries.first.map { !hasWaited($0) } ?? true
+      let isFirst = link.queue.entries.first.map { !hasLoaded($0) } ?? true
       return deferFirst(link, refusal: reply, retryMilliseconds: isFirst ? now : now + 100)
     }
   }
 
-  /// Whether the command that is being answered has had to wait, or was sent before.
-  private func hasWaited(_ entry: InFlightEntry) -> Bool {
+  /// Whether the script of the command that is being answered may have been loaded for it before.
+  private func hasLoaded(_ entry: InFlightEntry) -> Bool {
+    if entry.kind == .native, let client = clients[entry.client] {
+      defer { client.natives[entry.position]?.loadedGeneration = view.generation }
+      return client.natives[entry.position]?.loadedGeneration == view.generation
+    }
+    // It has had to wait, or was sent before.
     guard let client = clients[entry.client], client.deadlineMilliseconds > 0 else { return false }
     return client.deadlinePosition == entry.position + UInt64(entry.answered)
   }

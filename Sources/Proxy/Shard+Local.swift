@@ -42,6 +42,7 @@ extension Shard {
       reply(client) {
         $0.writeError("DENIED WAITAOF is not answered: use WAIT or HOLDFAST.DURABILITY REPLICATED")
       }
+    case .session: return takeNative(client, arguments)
     case .holdfastDurability: takeDurability(client, arguments)
     case .holdfastFailovers: describeFailovers(client, arguments)
     case .holdfastPing: reply(client) { $0.writeSimple(self.view.isServing ? "READY" : "WAITING") }
@@ -270,7 +271,7 @@ extension Shard {
       redis_mode:standalone\r
       \r
       # Clients\r
-      connected_clients:\(clients.count)\r
+      connected_clients:\(connectedCount)\r
       blocked_clients:\(statistics.waiting)\r
       \r
       # Persistence\r

@@ -2,6 +2,7 @@
 import DequeModule
 import Failover
 import RESP
+import Sessions
 
 // What becomes of commands that were not answered: sent again, uncertain, or out of time.
 extension Shard {
@@ -63,7 +64,7 @@ extension Shard {
         lost.append(
           Lost(
             due: due, bytes: command.bytes,
-            facts: facts(command.bytes, of: entry.client, wasSent: end <= queue.sentOffset)))
+            facts: facts(command.bytes, of: due, wasSent: end <= queue.sentOffset)))
       }
       offset += entry.byteCount
     }
@@ -88,16 +89,48 @@ extension Shard {
     }
   }
 
-  func facts(_ command: [UInt8], of client: ClientID, wasSent: Bool) -> Unanswered {
+  /// What decides about the command whose reply is due.
+  func facts(_ command: [UInt8], of due: DueReply, wasSent: Bool) -> Unanswered {
+    if due.kind == .native, let call = clients[due.client]?.natives[due.position]?.call {
+      return facts(of: call, of: due.client, wasSent: wasSent)
+    }
+    return facts(command, of: due.client, wasSent: wasSent)
+  }
+
+  private func facts(_ command: [UInt8], of entry: InFlightEntry, wasSent: Bool) -> Unanswered {
+    facts(
+      command,
+      of: DueReply(
+        client: entry.client, position: entry.position + UInt64(entry.answered), kind: entry.kind,
+        isSilent: entry.isSilent, releasedBytes: 0),
+      wasSent: wasSent)
+  }
+
+  private func facts(of call: RedisCall, of client: ClientID, wasSent: Bool) -> Unanswered {
+    var keys: Set<Int>?
+    if case .script(_, let names, _) = call.body, !names.isEmpty {
+      keys = Set(names.map(keyHash))
+    }
+    return Unanswered(
+      client: client, replay: call.replayClass, isWrite: call.isWrite, wasSent: wasSent, keys: keys)
+  }
+
+  private func keyHash(_ key: [UInt8]) -> Int { key.withUnsafeBytes(keyHash) }
+
+  private func keyHash(_ key: UnsafeRawBufferPointer) -> Int {
+    var hasher = Hasher()
+    hasher.combine(bytes: key)
+    return hasher.finalize()
+  }
+
+  private func facts(_ command: [UInt8], of client: ClientID, wasSent: Bool) -> Unanswered {
     withArguments(command) { arguments in
       let index = table.find(arguments)
       let facts = index.map { table.facts($0) }
       var keys: Set<Int>? = []
       if let index {
         table.forEachKey(of: index, arguments: arguments) { key in
-          var hasher = Hasher()
-          hasher.combine(bytes: key)
-          keys?.insert(hasher.finalize())
+          keys?.insert(keyHash(key))
         }
       }
       if facts?.namesItsKeys != true || keys?.isEmpty == true { keys = nil }
@@ -170,6 +203,7 @@ extension Shard {
 
   /// Answers a command with what Redis said, or with nothing where its client sees no reply.
   func answer(_ client: Client, _ due: DueReply, _ reply: UnsafeRawBufferPointer) {
+    if due.kind == .native { return continueNative(client, due.position, reply) }
     answer(
       client, due.position,
       due.isSeen ? reply : UnsafeRawBufferPointer(start: nil, count: 0))
@@ -201,7 +235,7 @@ extension Shard {
       let client = clients[entry.client], client.deferredCount > 0,
       let command = firstCommand(link)
     else { return false }
-    let isRead = facts(command, of: entry.client, wasSent: true).replay == .read
+    let isRead = facts(command, of: entry, wasSent: true).replay == .read
     return isRead && deferFirst(link, retryMilliseconds: now)
   }
 
@@ -212,7 +246,7 @@ extension Shard {
       clients[entry.client].map({ $0.deferredCount > 0 }) ?? false,
       let command = firstCommand(link)
     else { return }
-    endOvertaken(link, by: facts(command, of: entry.client, wasSent: true), readsOnly: false)
+    endOvertaken(link, by: facts(command, of: entry, wasSent: true), readsOnly: false)
   }
 
   /// `readsOnly`: the write is sent again behind the others, which makes good what they did to its keys.
@@ -221,7 +255,7 @@ extension Shard {
     var kept: [DeferredCommand] = []
     var overtaken: [DeferredCommand] = []
     for command in link.deferred {
-      let earlier = facts(command.bytes, of: command.due.client, wasSent: true)
+      let earlier = facts(command.bytes, of: command.due, wasSent: true)
       let isOvertaken =
         command.due.client == write.client && Replay.mayTouch(write.keys, earlier.keys)
         && (earlier.replay == .read || !readsOnly)
@@ -241,7 +275,15 @@ extension Shard {
 
   /// The `SCRIPT LOAD` for the `EVALSHA` that is being answered, if an app once loaded that script here.
   func scriptOfFirst(_ link: Link) -> [UInt8]? {
-    guard let command = firstCommand(link) else { return nil }
+    guard let entry = link.queue.entries.first, let command = firstCommand(link) else { return nil }
+    if entry.kind == .native {
+      guard
+        case .script(let script, _, _)? = clients[entry.client]?.natives[entry.position]?.call?.body
+      else { return nil }
+      var load: [UInt8] = []
+      load.writeCommand(["SCRIPT", "LOAD", script.source])
+      return load
+    }
     return withArguments(command) { arguments in
       arguments.argument(1).flatMap { scripts[String(decoding: $0, as: UTF8.self)] }
     }
@@ -269,7 +311,7 @@ extension Shard {
         continue
       }
       guard isNew || command.retryMilliseconds <= now, !mustWait.contains(client.id),
-        !isFenced || !isWrite(command.bytes)
+        !isFenced || !isWrite(command, of: client)
       else {
         mustWait.insert(client.id)
         kept.append(command)
@@ -293,6 +335,11 @@ extension Shard {
       reconsider(client)
     }
     link.deferred = kept
+  }
+
+  private func isWrite(_ command: DeferredCommand, of client: Client) -> Bool {
+    guard command.due.kind == .native else { return isWrite(command.bytes) }
+    return client.natives[command.due.position]?.call?.isWrite ?? true
   }
 
   /// Where a given-up connection could not be ended, it may still execute what it holds.

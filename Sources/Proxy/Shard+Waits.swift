@@ -5,8 +5,8 @@ import RESP
 // Commands that cannot go on now: why they wait, until when, and what they are told at the end.
 extension Shard {
   /// Lets a client wait for the master, or tells it that none will come.
-  func awaitMaster(_ client: Client) -> Bool {
-    if let text = groupErrors[client.group] {
+  func awaitMaster(_ client: Client, isNative: Bool = false) -> Bool {
+    if let text = groupErrors[isNative ? nativeGroup : client.group] {
       reply(client) { $0.writeError(text) }
       return true
     }
@@ -20,6 +20,7 @@ extension Shard {
         return true
       }
       startWaiting(client, .master)
+      client.isAwaitingNative = isNative
       masterWaiters.append(client.id)
       return false
     }

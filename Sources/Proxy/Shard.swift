@@ -2,6 +2,7 @@
 import DequeModule
 import Failover
 import RESP
+import Sessions
 
 /// The data path of one event loop, without I/O and without a clock: clients and links by name, bytes and
 /// `now` in, bytes and ``Action`` out. Two runs with the same events give the same bytes.
@@ -31,6 +32,13 @@ public final class Shard {
   var leaseWaiters: Deque<ClientID> = []
   var resumeQueue: [ClientID] = []
   var retryWaiters: [ClientID] = []
+  /// Native commands that wait for a time, a master or the end of a fence.
+  var nativeWaiters: [(ClientID, UInt64)] = []
+  var random = SystemRandomNumberGenerator()
+  /// Sessions that were ended, and that no replica has confirmed.
+  var denials: Denials
+  var denialRetries: [DenialRetry] = []
+  var stewardID: ClientID?
 
   /// Whether writes wait (``MasterView/fence``).
   var isFenced = false
@@ -74,6 +82,7 @@ public final class Shard {
   /// A shard without clients; links are made once there is a master.
   public init(configuration: ProxyConfiguration) {
     self.configuration = configuration
+    denials = Denials(countMax: configuration.denialsMax)
     splitter = RequestScanner(limits: ScanLimits())
     scriptLoad = CommandTable.standard.find(named: "SCRIPT", "LOAD")
     scripts.countMax = configuration.scriptsMax
@@ -83,7 +92,7 @@ public final class Shard {
   /// Counts, and how things stand.
   public var statistics: ShardStatistics {
     var result = counters
-    result.clients = clients.count
+    result.clients = connectedCount
     result.inFlight = inFlightCount
     result.linksReady = links.reduce(0) { $0 + ($1?.isReady == true ? 1 : 0) }
     result.waiting =
@@ -95,6 +104,7 @@ public final class Shard {
   /// Whether something waits that time decides soon: a reason to call ``tick(nowMilliseconds:)`` often.
   public var isRestless: Bool {
     !masterWaiters.isEmpty || !leaseWaiters.isEmpty || !retryWaiters.isEmpty || !held.isEmpty
+      || !nativeWaiters.isEmpty
       || links.contains { link in link.map { $0.state != .ready || !$0.deferred.isEmpty } ?? false }
   }
 

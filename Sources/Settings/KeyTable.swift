@@ -63,6 +63,7 @@ enum KeyTable {
     + section("failover", \.failover, failover)
     + section("", \.self, [replay])
     + section("durability", \.durability, durability)
+    + section("sessions", \.sessions, sessions)
     + section("limits", \.limits, limits)
     + section("commands", \.commands, commands)
     + section("shutdown", \.shutdown, shutdown)
@@ -197,6 +198,44 @@ extension KeyTable {
 
   private static let replay: Field<Settings> =
     Field("replay", \.replay, .choice, "which commands are sent again")
+
+  private static let sessions: [Field<Settings.Sessions>] = [
+    Field("database", \.database, .integer(0...1_000_000), "where native sessions live"),
+    Field(
+      "prefix", \.prefix, .optional(.word("a prefix", bytesMax: 64)),
+      "what all keys of native sessions begin with"),
+    Field("idStorage", \.idStorage, .choice, "how ids appear in Redis' keys"),
+    Field(
+      "idleSeconds", \.idleSeconds, .integer(1...31_536_000), unit: "seconds",
+      "how long a session lives without being used"),
+    Field(
+      "absoluteSeconds", \.absoluteSeconds, .integer(1...315_360_000), unit: "seconds",
+      "how long a session lives at most"),
+    Field(
+      "slidingPercent", \.slidingPercent, .integer(0...50), unit: "percent of the idle time",
+      "what must have passed before a read writes the new expiry"),
+    Field(
+      "graceMilliseconds", \.graceMilliseconds, .integer(0...60_000), unit: "milliseconds",
+      "how long the old id of a regenerated session leads to its successor"),
+    Field(
+      "confirmationMilliseconds", \.confirmationMilliseconds, .integer(0...10_000),
+      unit: "milliseconds", "how long destroy, regenerate and logout wait for a replica"),
+    Field(
+      "compressionBytes", \.compressionBytes, .bytes(1...gibibyte), unit: "bytes",
+      "data from this size on is compressed"),
+    Field(
+      "dataBytes", \.dataBytes, .bytes(1...64 * mebibyte), unit: "bytes",
+      "the size of one session's data"),
+    Field(
+      "lockMilliseconds", \.lockMilliseconds, .integer(100...3_600_000), unit: "milliseconds",
+      "how long a lock is held where its taker does not say"),
+    Field(
+      "statisticsDays", \.statisticsDays, .integer(1...366), unit: "days",
+      "how long the statistics of a day are kept"),
+    Field(
+      "scanKeysPerSecond", \.scanKeysPerSecond, .integer(1...1_000_000), unit: "keys a second",
+      "what scans look at"),
+  ]
 
   private static let limits: [Field<Settings.Limits>] = [
     Field(

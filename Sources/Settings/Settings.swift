@@ -18,6 +18,8 @@ public struct Settings: Sendable, Equatable {
   public var replay = Replay.standard
   /// When a write is acknowledged.
   public var durability = Durability()
+  /// Native sessions.
+  public var sessions = Sessions()
   /// Bounds on what clients may take.
   public var limits = Limits()
   /// Which commands are open.

@@ -81,6 +81,10 @@ extension Reader {
         "pool.sparesPerShard", pool.sparesPerShard, "pool.leasedPerShard", pool.leasedPerShard, ""
       ),
       (
+        "sessions.idleSeconds", settings.sessions.idleSeconds, "sessions.absoluteSeconds",
+        settings.sessions.absoluteSeconds, ""
+      ),
+      (
         "limits.inFlightPerClient", limits.inFlightPerClient, "limits.inFlightTotal",
         limits.inFlightTotal, ""
       ),

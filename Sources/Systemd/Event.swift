@@ -60,6 +60,10 @@ public enum Event: String, Sendable, CaseIterable {
   case poolRecovered = "a2dc71542ca0409a80fe6e58c9359c4e"
   /// A client was refused or cut off by a limit.
   case clientRefused = "12a9f8ceef6845fbafb39a0b2ae81093"
+  /// A session was used from an address that it is not bound to.
+  case bindingMismatch = "7f1713fcee1b4562832db3f4706447aa"
+  /// What must stay denied across a restart could not be written to the state directory.
+  case denialsNotSaved = "c2276ea499014ebab0e2255dc7e10680"
   /// A new configuration is in force.
   case configurationReloaded = "5d37900d03f645ce95769722978be9e7"
   /// A configuration is unusable; a running daemon keeps the old one.

@@ -28,7 +28,10 @@ struct Daemon {
 
     let reports = AsyncStream.makeStream(
       of: LinkReport.self, bufferingPolicy: .bufferingNewest(1024))
-    let gateway = try await Gateway(configuration: wiring.gateway, group: dataLoops) {
+    var configuration = wiring.gateway
+    configuration.stateDirectory = Surroundings.stateDirectory
+    configuration.note = { journal.post(JournalEvent($0)) }
+    let gateway = try await Gateway(configuration: configuration, group: dataLoops) {
       reports.continuation.yield($0)
     }
     let monitor = SentinelMonitor(

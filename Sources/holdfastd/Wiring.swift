@@ -5,6 +5,7 @@ import NIOSSL
 import Proxy
 import RESP
 import SentinelMonitor
+import Sessions
 import Settings
 import Systemd
 
@@ -90,6 +91,27 @@ struct Wiring {
     }
   }
 
+  private static func sessions(_ settings: Settings.Sessions) -> SessionConfiguration {
+    var sessions = SessionConfiguration()
+    sessions.database = Int64(settings.database)
+    sessions.prefix = settings.prefix ?? ""
+    switch settings.idStorage {
+    case .hashed: sessions.idStorage = .hashed
+    case .plain: sessions.idStorage = .plain
+    }
+    sessions.idleSeconds = Int64(settings.idleSeconds)
+    sessions.absoluteSeconds = Int64(settings.absoluteSeconds)
+    sessions.slidingPercent = Int64(settings.slidingPercent)
+    sessions.graceMilliseconds = Int64(settings.graceMilliseconds)
+    sessions.confirmationMilliseconds = Int64(settings.confirmationMilliseconds)
+    sessions.compressionBytesMin = settings.compressionBytes
+    sessions.dataBytesMax = settings.dataBytes
+    sessions.lockMilliseconds = Int64(settings.lockMilliseconds)
+    sessions.statisticsDays = Int64(settings.statisticsDays)
+    sessions.scanKeysPerSecond = Int64(settings.scanKeysPerSecond)
+    return sessions
+  }
+
   /// Limits on all clients together are split over the shards.
   private static func proxy(_ settings: Settings) -> ProxyConfiguration {
     let shards = settings.pool.shards
@@ -109,6 +131,7 @@ struct Wiring {
     case .strict: proxy.replay = .strict
     }
     proxy.durability = durability(settings)
+    proxy.sessions = sessions(settings.sessions)
     proxy.clientsMax = share(settings.limits.clients)
     proxy.requestLimits = ScanLimits(
       bulkBytesMax: settings.limits.requestBytes,

@@ -157,6 +157,9 @@ private let forbidden = Route.forbidden(reason: "")
     let added = Set(table.specs.map(\.name)).subtracting(known)
     #expect(
       added == [
+        "SESSION.ATTACH", "SESSION.BIND", "SESSION.CREATE", "SESSION.DESTROY", "SESSION.GET",
+        "SESSION.HELP", "SESSION.KILL", "SESSION.LIST", "SESSION.LOGIN", "SESSION.LOGOUTALL",
+        "SESSION.REGENERATE", "SESSION.SET", "SESSION.STATS", "SESSION.SWEEP", "SESSION.TOUCH",
         "HOLDFAST.PING", "HOLDFAST.FAILOVERS", "HOLDFAST.DURABILITY", "CLIENT|NO-TOUCH",
         "CLIENT|SETINFO",
         "CLUSTER|MYSHARDID", "WAITAOF",

@@ -7,6 +7,7 @@ extension FakeConnection {
     "SET", "SETEX", "DEL", "INCR", "APPEND", "EXPIRE", "RPUSH", "BLPOP", "EVALSHA", "MSET",
   ]
 
+  static let wait = "(WAIT)"
   static let readOnly = "READONLY You can't write against a read only replica."
 
   func isRefused(_ name: String) -> Bool {
@@ -49,6 +50,7 @@ extension FakeConnection {
     case "RPUSH", "BLPOP": executeList(name, key, command)
     case "SCAN": scan(command)
     case "PUBLISH": outbox.writeInteger(0)
+    case "WAIT" where master.isHoldingWaits: blockedOn = FakeConnection.wait
     case "WAIT": outbox.writeInteger(Int64(master.replicaCount))
     case "SCRIPT", "EVALSHA": executeScript(name, command)
     default: outbox.writeError("ERR unknown command '\(command[0])'")
@@ -101,7 +103,7 @@ extension FakeConnection {
   /// A script's digest is its text, padded; it sets its first key to that text.
   private func executeScript(_ name: String, _ command: [String]) {
     if name == "SCRIPT" {
-      let digest = FakeConnection.digest(of: command[2])
+      let digest = master.digest(command[2])
       master.scripts.insert(digest)
       return outbox.writeBulk(digest)
     }
@@ -109,6 +111,7 @@ extension FakeConnection {
       _ = master.store.executed.popLast()
       return outbox.writeError("NOSCRIPT No matching script. Please use EVAL.")
     }
+    if let answer = master.scriptAnswer?(command) { return outbox.append(contentsOf: answer) }
     if command.count > 3 { self[command[3]] = "scripted" }
     outbox.writeBulk("ran")
   }

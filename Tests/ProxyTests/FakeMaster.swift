@@ -26,8 +26,22 @@ final class FakeMaster {
   var role = "master"
   var password: String?
   var scripts: Set<String> = []
+  /// How scripts are named.
+  var digest: (String) -> String = FakeConnection.digest
+  /// What an `EVALSHA` of a loaded script answers, as bytes; nil: as always.
+  var scriptAnswer: ((_ command: [String]) -> [UInt8]?)?
   /// Replicas that have everything.
   var replicaCount = 2
+  /// `WAIT` is not answered until this ends.
+  var isHoldingWaits = false {
+    didSet {
+      guard !isHoldingWaits else { return }
+      for connection in readyConnections where connection.blockedOn == FakeConnection.wait {
+        connection.blockedOn = nil
+        connection.outbox.writeInteger(Int64(replicaCount))
+      }
+    }
+  }
   /// It reads nothing, as a stopped process.
   var isFrozen = false
   /// It executes but its replies stay on the way.

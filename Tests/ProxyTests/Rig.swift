@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Failover
 import RESP
+import Sessions
 import Testing
 
 @testable import Proxy
@@ -59,6 +60,9 @@ final class Rig {
   var connections: [LinkID: FakeConnection] = [:]
   var clients: [ClientID: FakeClient] = [:]
   var reports: [LinkEvent] = []
+  /// What other shards would be told to deny.
+  var denied: [PendingDenial] = []
+  var notes: [SessionNote] = []
   var book = FailoverBook()
   var failoverNumber: UInt64 = 0
   var credentials: Credentials?
@@ -214,6 +218,9 @@ final class Rig {
       if case .abortClient = action { client.wasAborted = true }
       leave(client)
     case .setReading(let id, let isReading): clients[id]?.isReading = isReading
+    case .deny(let denial): denied.append(denial)
+    case .allow(let denial): denied.removeAll { $0 == denial }
+    case .sessionNote(let note): notes.append(note)
     case .report(let report): reports.append(report.event)
     case .figures(let number, let figures): book.record(figures, shard: 0, failover: number)
     }

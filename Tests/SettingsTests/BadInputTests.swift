@@ -124,6 +124,10 @@ struct BadInputTests {
       "f.yaml:7: redis.tls.certificateFile: cannot use /nonexistent/c: No such file or directory",
       "f.yaml:7: redis.tls.certificateFile: needs redis.tls.keyFile"),
     Case(
+      "sessions: {absoluteSeconds: 60}\n",
+      "f.yaml:4: sessions.absoluteSeconds: sessions.idleSeconds (7200) is above sessions.absoluteSeconds (60)"
+    ),
+    Case(
       "pool:\n  sparesPerShard: 65\n",
       "f.yaml:5: pool.sparesPerShard: pool.sparesPerShard (65) is above pool.leasedPerShard (64)"),
     Case(

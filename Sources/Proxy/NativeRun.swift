@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+import RESP
+import Sessions
+
+/// A native command that is not answered yet.
+struct NativeRun {
+  /// Whose it is.
+  enum Purpose {
+    /// A client's: it gets the reply.
+    case client(isSilent: Bool)
+    /// The daemon's: makes certain that what a client was told to be ended stays so.
+    case denial(PendingDenial, failures: Int)
+  }
+
+  /// What it waits for.
+  enum Wait {
+    /// The reply to its call, which is in a link's queue or waits to be sent again.
+    case reply
+    /// A master, or the end of a fence: its next call is not sent yet.
+    case master
+    /// Replicas.
+    case confirmation
+    /// This time.
+    case time(Int64)
+  }
+
+  var operation: SessionOperation
+  let purpose: Purpose
+  /// The call that it is about.
+  var call: RedisCall?
+  var wait = Wait.reply
+  /// The generation that its script was loaded in, for it.
+  var loadedGeneration: UInt64?
+
+  /// Whether its next call is still to be sent, so that nothing of the same client may be sent before it.
+  var isHeldBack: Bool {
+    switch wait {
+    case .reply, .confirmation: false
+    case .master, .time: true
+    }
+  }
+}
+
+extension RedisCall {
+  /// As the data path has it.
+  var replayClass: ReplayClass {
+    switch replay {
+    case .read: .read
+    case .guarded: .guarded
+    case .once: .once
+    }
+  }
+
+  /// As it is sent.
+  var frame: [UInt8] {
+    var bytes: [UInt8] = []
+    switch body {
+    case .command(let arguments):
+      bytes.writeArrayHeader(arguments.count)
+      for argument in arguments { bytes.writeBulk(argument) }
+    case .script(let script, let keys, let arguments):
+      bytes.writeArrayHeader(3 + keys.count + arguments.count)
+      bytes.writeBulk("EVALSHA")
+      bytes.writeBulk(script.digest)
+      bytes.writeBulk("\(keys.count)")
+      for key in keys { bytes.writeBulk(key) }
+      for argument in arguments { bytes.writeBulk(argument) }
+    }
+    return bytes
+  }
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+import Failover
+import RESP
+import Sessions
+
+// `SESSION.*`: each command is an operation whose steps are carried out here, on the database of sessions.
+extension Shard {
+  /// Where sessions live, whatever database a client has selected.
+  var nativeGroup: LinkGroupKey {
+    LinkGroupKey(database: Int(configuration.sessions.database), version: .two)
+  }
+
+  /// The link that a client's native commands travel on.
+  func nativeLink(of client: Client) -> Link? {
+    let key = nativeGroup
+    if groups[key] == nil, groupErrors[key] == nil, view.isServing { addGroup(key) }
+    guard let group = groups[key], !group.isEmpty else { return nil }
+    return group[client.linkChoice % group.count]
+  }
+
+  /// Takes a native command. False: it must wait.
+  func takeNative(_ client: Client, _ arguments: RequestArguments) -> Bool {
+    let link = nativeLink(of: client)
+    // On another link it might overtake what was sent before it.
+    let isThere = link != nil && (client.nativeLink === link || client.link === link)
+    guard client.order.isSettled || (isThere && !isHeldBack(client)) else {
+      client.block = .settle
+      return false
+    }
+    guard !mayStillExecute(client) else { return awaitMaster(client) }
+    let parsed = SessionOperation.parse(
+      (0..<arguments.count).map { Array(arguments[$0]) }, configuration.sessions,
+      clientDatabase: Int64(client.database), random: &random)
+    switch parsed {
+    case .refused(let answer):
+      let version = client.version
+      reply(client) { answer.write(into: &$0, version) }
+      return true
+    case .operation(var operation):
+      let step = operation.start(nowMilliseconds: now, isFenced: isFenced)
+      if case .call(let call) = step {
+        if call.isWrite, isFenced { return awaitFence(client) }
+        guard let link, link.isReady, view.isServing else {
+          return awaitMaster(client, isNative: true)
+        }
+        guard inFlightCount < configuration.inFlightMax,
+          inFlightBytes + inputBytes <= configuration.inFlightBytesMax
+        else {
+          noteOverloaded()
+          reply(client) { $0.writeError(ErrorReply.overloaded) }
+          return true
+        }
+      }
+      begin(client, operation, step, .client(isSilent: isSilent(client)))
+      return true
+    }
+  }
+
+  func begin(
+    _ client: Client, _ operation: SessionOperation, _ step: SessionStep,
+    _ purpose: NativeRun.Purpose
+  ) {
+    let position = client.order.issue()
+    counters.commands += 1
+    carryOut(step, client, position, NativeRun(operation: operation, purpose: purpose))
+  }
+
+  /// Whether a native command of the client has a call that is not sent yet.
+  func isHeldBack(_ client: Client) -> Bool {
+    !client.natives.isEmpty && client.natives.values.contains { $0.isHeldBack }
+  }
+
+  /// A plain command behind native ones must not overtake them. False: it waits.
+  func leaveNativeLink(_ client: Client, for link: Link) -> Bool {
+    guard client.nativeLink !== link || isHeldBack(client) else { return true }
+    guard client.order.isSettled else {
+      client.block = .settle
+      return false
+    }
+    client.nativeLink = nil
+    return true
+  }
+
+  // MARK: Steps
+
+  private func carryOut(
+    _ step: SessionStep, _ client: Client, _ position: UInt64, _ run: NativeRun
+  ) {
+    var run = run
+    switch step {
+    case .reply(let answer): return finishNative(client, position, run, answer)
+    case .call(let call):
+      run.call = call
+      run.wait = .master
+      client.natives[position] = run
+      sendNative(client, position, run, call)
+    case .confirm(let timeout):
+      run.call = nil
+      run.wait = .confirmation
+      client.natives[position] = run
+      confirmNative(client, position, timeoutMilliseconds: timeout)
+    case .pause(let milliseconds):
+      run.call = nil
+      run.wait = .time(now + milliseconds)
+      client.natives[position] = run
+      nativeWaiters.append((client.id, position))
+    }
+  }
+
+  /// Sends a call, or keeps it until it can be sent.
+  private func sendNative(
+    _ client: Client, _ position: UInt64, _ run: NativeRun, _ call: RedisCall
+  ) {
+    if !denials.isEmpty, let handle = run.operation.sessionHandle, denials.has(handle, at: now) {
+      return finishNative(client, position, run, run.operation.denial)
+    }
+    guard let link = nativeLink(of: client), link.isReady, view.isServing,
+      !(isFenced && call.isWrite), client.deferredCount == 0
+    else {
+      _ = deadline(of: client, position)
+      nativeWaiters.append((client.id, position))
+      return
+    }
+    client.natives[position]?.wait = .reply
+    client.nativeLink = link
+    if call.isWrite { client.writeGeneration = view.generation }
+    let frame = call.frame
+    charge(client, frame.count)
+    frame.withUnsafeBytes { enqueue($0, client.id, position, .native, on: link) }
+  }
+
+  /// Redis has answered the call of a native command, or it was given up with an error of the daemon's.
+  func continueNative(_ client: Client, _ position: UInt64, _ reply: UnsafeRawBufferPointer) {
+    guard var run = client.natives[position] else { return }
+    let value = try? RESPValue.parse(reply, from: 0, limits: configuration.replyLimits)?.value
+    let step = run.operation.received(
+      value ?? .error("ERR Redis gave an answer that is not understood"), nowMilliseconds: now)
+    carryOut(step, client, position, run)
+  }
+
+  /// Asks replicas for all that was written so far.
+  private func confirmNative(
+    _ client: Client, _ position: UInt64, timeoutMilliseconds: Int64
+  ) {
+    guard view.replicaCount > 0 else {
+      return finishConfirmation(client, position, isConfirmed: true)
+    }
+    let due = DueReply(
+      client: client.id, position: position, kind: .native, isSilent: false, releasedBytes: 0)
+    charge(client, 0)
+    append(
+      HeldReply(
+        due: due, purpose: .confirmation, command: [], reply: [], generation: view.generation,
+        arrivedMilliseconds: now, number: heldCount, replicas: .count(1),
+        deadlineMilliseconds: now + timeoutMilliseconds))
+    askReplicas()
+  }
+
+  /// A replica has it, or nobody knows.
+  func finishConfirmation(_ client: Client, _ position: UInt64, isConfirmed: Bool) {
+    guard var run = client.natives[position] else { return }
+    let step = run.operation.confirmed(isConfirmed, nowMilliseconds: now)
+    carryOut(step, client, position, run)
+  }
+
+  /// Goes on with native commands that waited for a time, a master or the end of a fence.
+  func resumeNatives() {
+    retryDenials()
+    guard !nativeWaiters.isEmpty else { return }
+    var waiting: [(ClientID, UInt64)] = []
+    swap(&waiting, &nativeWaiters)
+    for (id, position) in waiting {
+      guard let client = clients[id], var run = client.natives[position] else { continue }
+      switch run.wait {
+      case .reply, .confirmation: continue
+      case .time(let time):
+        guard time <= now else {
+          nativeWaiters.append((id, position))
+          continue
+        }
+        carryOut(run.operation.resumed(nowMilliseconds: now), client, position, run)
+      case .master:
+        guard let call = run.call else { continue }
+        guard now < deadline(of: client, position), !view.isHopeless else {
+          counters.noMaster += 1
+          figures.noMaster += 1
+          let error = RESPValue.error(ErrorReply.noMaster(waitReason))
+          carryOut(
+            run.operation.received(error, nowMilliseconds: now), client, position, run)
+          continue
+        }
+        sendNative(client, position, run, call)
+      }
+    }
+  }
+
+  /// Another master: what scans have seen so far means nothing there.
+  func restartNatives() {
+    for client in clients.all where !client.natives.isEmpty {
+      for position in client.natives.keys { client.natives[position]?.operation.restarted() }
+    }
+  }
+
+  // MARK: The end
+
+  private func finishNative(
+    _ client: Client, _ position: UInt64, _ run: NativeRun, _ answer: SessionReply
+  ) {
+    client.natives[position] = nil
+    var bytes: [UInt8] = []
+    switch run.purpose {
+    case .client(let isSilent):
+      for note in run.operation.notes { actions.append(.sessionNote(note)) }
+      for denial in run.operation.pendingDenials {
+        deny(denial)
+        retryLater(denial, failures: 0)
+        actions.append(.deny(denial))
+      }
+      if !isSilent { answer.write(into: &bytes, client.version) }
+    case .denial(let denial, let failures):
+      if SessionOperation.isConfirmed(answer) {
+        allow(denial)
+        actions.append(.allow(denial))
+      } else {
+        retryLater(denial, failures: failures + 1)
+      }
+    }
+    bytes.withUnsafeBytes { self.answer(client, position, $0) }
+  }
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+import RESP
+
+extension ParseContext {
+  func get(_ reader: inout ArgumentReader) throws(Refusal) -> any SessionWork {
+    let target = target(&reader)
+    var read = SessionRead(target, self, isTouch: false)
+    while let option = try reader.option() {
+      switch option {
+      case "IP": read.address = try reader.address()
+      case "NOTOUCH": read.slides = false
+      default: throw reader.unknown("IP, NOTOUCH")
+      }
+    }
+    return target == nil ? Settled(reply: .value(.null)) : read
+  }
+
+  func touch(_ reader: inout ArgumentReader) throws(Refusal) -> any SessionWork {
+    let target = target(&reader)
+    var read = SessionRead(target, self, isTouch: true)
+    while let option = try reader.option() {
+      guard option == "IP" else { throw reader.unknown("IP") }
+      read.address = try reader.address()
+    }
+    return target == nil ? Settled(reply: .value(.null)) : read
+  }
+}
+
+/// `SESSION.GET` and `SESSION.TOUCH`.
+struct SessionRead: SessionWork {
+  var address: Address?
+  var slides = true
+  private(set) var target: SessionTarget?
+  private(set) var notes: [SessionNote] = []
+  private let context: ParseContext
+  private let isTouch: Bool
+  private var isFenced = false
+
+  init(_ target: SessionTarget?, _ context: ParseContext, isTouch: Bool) {
+    self.target = target
+    self.context = context
+    self.isTouch = isTouch
+  }
+
+  mutating func start(isFenced: Bool, nowMilliseconds: Int64) -> SessionStep {
+    self.isFenced = isFenced
+    return call()
+  }
+
+  mutating func answered(_ answer: RESPValue, nowMilliseconds: Int64) -> SessionStep {
+    guard let answer = ScriptAnswer(answer) else { return .unexpected }
+    switch answer.word {
+    case .ok: return .reply(found(answer))
+    case .none: return .reply(.value(.null))
+    case .moved:
+      // The grace may end, or the chain be too long: then there is no session.
+      let isOpen = target?.follow(answer.bytes(0) ?? []) ?? false
+      return isOpen ? call() : .reply(.value(.null))
+    case .mismatch:
+      note(isEnforced: true)
+      let text =
+        address == nil
+        ? "the session is bound to addresses: give IP" : "the session is bound to other addresses"
+      return .reply(.error("BINDMISMATCH \(text)"))
+    case .conflict, .lockLost, .limit: return .unexpected
+    }
+  }
+
+  private func call() -> SessionStep {
+    guard let target else { return .reply(.value(.null)) }
+    // A read must not wait while writes are fenced; the next one slides. TOUCH is there to slide.
+    let writes = slides && (isTouch || !isFenced)
+    let arguments = [
+      context.prefix, target.stored, address?.hexadecimal ?? [], bytes(writes ? 1 : 0),
+      bytes(context.configuration.slidingPercent), address.map { bytes($0.text) } ?? [],
+      bytes(isTouch ? 0 : 1),
+    ]
+    return .call(
+      SessionScript.get, keys: [context.keys.session(target.stored)], arguments, isWrite: writes)
+  }
+
+  private mutating func found(_ answer: ScriptAnswer) -> SessionReply {
+    if answer.integer(1) == 0 { note(isEnforced: false) }
+    if isTouch { return .value(answer[0]) }
+    let stored = StoredData(
+      bytes: answer.bytes(2) ?? [], expandedBytes: answer.integer(3).map { Int($0) })
+    let data: [UInt8]
+    do {
+      data = try stored.unpacked(atMost: context.configuration.dataBytesMax)
+    } catch .tooBig {
+      return .error(
+        "TOOBIG the session's data are larger than the \(context.configuration.dataBytesMax) bytes "
+          + "that are allowed")
+    } catch {
+      return .error("ERR the session's data in Redis are damaged; destroy the session")
+    }
+    let isFollowed = (target?.hops ?? 0) > 0
+    return .fields([
+      .init("data", .bulk(data)), .init("version", answer[4]), .init("user", answer[5]),
+      .init("ttl", answer[0]),
+      .init("id", isFollowed ? target.map { .bulk($0.id.text) } ?? .null : .null),
+    ])
+  }
+
+  private mutating func note(isEnforced: Bool) {
+    guard let target else { return }
+    notes.append(
+      .bindingMismatch(
+        handle: IndexMember.handle(of: target.member), address: address?.text,
+        isEnforced: isEnforced))
+  }
+}
