@@ -11,6 +11,8 @@ public final class Gateway: Sendable {
   private let group: MultiThreadedEventLoopGroup
   private let book = ReportBook()
   private let denials: DenialBook
+  private let locks: HostLocks
+  private let processes: ProcessWatch
   private let listeners = NIOLockedValueBox<[any Channel]>([])
 
   /// Makes the shards; `group` must have as many loops as there are shards. `report` is called on their loops.
@@ -21,19 +23,24 @@ public final class Gateway: Sendable {
     denials = DenialBook(
       stateDirectory: configuration.stateDirectory, countMax: configuration.proxy.denialsMax,
       note: configuration.note)
+    let locks = HostLocks(configuration.locks, sessions: configuration.proxy.sessions)
+    let processes = ProcessWatch(countMax: configuration.processesMax) { locks.processGone($0) }
+    self.locks = locks
+    self.processes = processes
     var shards: [NIOLoopBound<ShardLoop>] = []
     for (index, loop) in group.makeIterator().enumerated() {
       shards.append(
-        try await loop.submit { [book, denials] in
+        try await loop.submit { [book, denials, locks, processes] in
           NIOLoopBound(
             ShardLoop(
               loop: loop, index: index, configuration: configuration, book: book, denials: denials,
-              report: report),
+              locks: locks, processes: processes, report: report),
             eventLoop: loop)
         }.get())
     }
     self.shards = shards
     denials.follow(shards)
+    locks.follow(shards)
     self.group = group
   }
 
@@ -57,6 +64,7 @@ public final class Gateway: Sendable {
   /// Tells every shard what the master is now. Never blocks.
   public func publish(_ view: MasterView) {
     for shard in shards { shard.eventLoop.execute { shard.value.masterChanged(view) } }
+    locks.masterChanged(view)
   }
 
   /// Keeps what is known of a failover for `HOLDFAST.FAILOVERS`.
@@ -90,6 +98,7 @@ public final class Gateway: Sendable {
     for shard in shards {
       try await shard.eventLoop.submit { shard.value.stop() }.get()
     }
+    processes.stop()
   }
 
   private func isDrained() async throws -> Bool {

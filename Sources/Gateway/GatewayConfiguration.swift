@@ -28,6 +28,10 @@ public struct GatewayConfiguration: Sendable {
   public var connectTimeoutMilliseconds: Int64 = 1_000
   /// TLS to Redis; nil: plain TCP.
   public var tls: UpstreamTLS?
+  /// Bounds of the host's queue of locks.
+  public var locks = LockConfiguration()
+  /// Processes whose end is watched for; the locks of others end with their time.
+  public var processesMax = 10_000
   /// Where ended sessions that no replica has confirmed are kept across a restart; nil: in memory alone.
   public var stateDirectory: String?
   /// Told what belongs into the log. Must not block.

@@ -14,6 +14,8 @@ final class ShardLoop {
   private let index: Int
   private let book: ReportBook
   private let denials: DenialBook
+  private let locks: HostLocks
+  private let processes: ProcessWatch
   private let report: @Sendable (LinkReport) -> Void
 
   private var clientHandlers: [Int32: ClientHandler] = [:]
@@ -26,12 +28,15 @@ final class ShardLoop {
 
   init(
     loop: any EventLoop, index: Int, configuration: GatewayConfiguration, book: ReportBook,
-    denials: DenialBook, report: @escaping @Sendable (LinkReport) -> Void
+    denials: DenialBook, locks: HostLocks, processes: ProcessWatch,
+    report: @escaping @Sendable (LinkReport) -> Void
   ) {
     self.loop = loop
     self.index = index
     self.book = book
     self.denials = denials
+    self.locks = locks
+    self.processes = processes
     self.configuration = configuration
     self.report = report
     shard = Shard(configuration: configuration.proxy)
@@ -43,7 +48,10 @@ final class ShardLoop {
   // MARK: Events from channels
 
   func clientConnected(_ handler: ClientHandler, peer: Peer?) -> ClientID {
-    let id = shard.clientConnected(peer: peer, nowMilliseconds: nowMilliseconds)
+    let known = peer.map {
+      Peer(pid: $0.pid, uid: $0.uid, gid: $0.gid, processKey: processes.key(of: $0.pid))
+    }
+    let id = shard.clientConnected(peer: known, nowMilliseconds: nowMilliseconds)
     clientHandlers[id.slot] = handler
     scheduleEndOfTurn()
     return id
@@ -113,6 +121,21 @@ final class ShardLoop {
     shard.deny(denial, isOwner: isOwner, nowMilliseconds: nowMilliseconds)
   }
 
+  func run(_ call: RedisCall, ticket: UInt64) {
+    shard.run(call, ticket: ticket, nowMilliseconds: nowMilliseconds)
+    scheduleEndOfTurn()
+  }
+
+  func answerLock(_ id: ClientID, _ position: UInt64, _ reply: SessionReply) {
+    shard.answerLock(id, position, reply, nowMilliseconds: nowMilliseconds)
+    scheduleEndOfTurn()
+  }
+
+  func processGone(_ key: UInt64) {
+    shard.processGone(key, nowMilliseconds: nowMilliseconds)
+    scheduleEndOfTurn()
+  }
+
   func allow(_ denial: PendingDenial) { shard.allow(denial) }
 
   func reportsChanged(_ reports: [FailoverReport]) { shard.reports = reports }
@@ -178,6 +201,11 @@ final class ShardLoop {
     case .report(let report): self.report(report)
     case .deny(let denial): denials.add(denial, from: index)
     case .allow(let denial): denials.remove(denial, from: index)
+    case .lock(let ask): locks.ask(ask, from: index)
+    case .callAnswered(let ticket, let reply): locks.callAnswered(ticket, reply, from: index)
+    case .connectionGone(let id): locks.connectionGone(id, from: index)
+    case .connectionSettled(let id): locks.connectionSettled(id, from: index)
+    case .processSettled(let key): locks.processSettled(key, from: index)
     case .sessionNote(let note): configuration.note(.session(note))
     case .figures(let number, let figures): book.record(figures, shard: index, failover: number)
     }
@@ -198,7 +226,8 @@ final class ShardLoop {
   // MARK: The clock
 
   private func scheduleTick() {
-    let interval: TimeAmount = shard.isRestless ? .milliseconds(20) : .milliseconds(100)
+    let isRestless = index == 0 && locks.tick() || shard.isRestless
+    let interval: TimeAmount = isRestless ? .milliseconds(20) : .milliseconds(100)
     loop.assumeIsolated().scheduleTask(in: interval) {
       guard self.isTicking else { return }
       self.shard.tick(nowMilliseconds: self.nowMilliseconds)

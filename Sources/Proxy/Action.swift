@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Failover
+import RESP
 import Sessions
 
 /// What the I/O layer is asked to do.
@@ -21,6 +22,16 @@ public enum Action: Equatable, Sendable {
   case deny(PendingDenial)
   /// Redis and a replica know that these are over.
   case allow(PendingDenial)
+  /// Ask the host's queue of locks.
+  case lock(LockAsk)
+  /// Tell it what Redis said to a call of its own.
+  case callAnswered(ticket: UInt64, RESPValue)
+  /// A connection that has asked it is gone.
+  case connectionGone(ClientID)
+  /// And nothing of it can reach Redis any more.
+  case connectionSettled(ClientID)
+  /// Nothing of this process, which is gone, can reach Redis from this shard any more.
+  case processSettled(UInt64)
   /// Something in a native command belongs into the log.
   case sessionNote(SessionNote)
   /// Tell what requests have gone through so far in the failover of this number.

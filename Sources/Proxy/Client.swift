@@ -126,6 +126,8 @@ public final class Client {
   var shardSubscriptionCount = 0
   var isStreaming = false
   var keysScan: KeysScan?
+  /// It has asked the queue of locks for something.
+  var hasLocks = false
   /// The daemon itself, for native commands of its own.
   var isSteward = false
   /// Its native commands that are not answered, by their position.

@@ -25,7 +25,7 @@ public enum LocalCommand: UInt8, Sendable, CaseIterable {
   case keys
   case wait, waitAOF
   case holdfastPing, holdfastDurability, holdfastFailovers
-  case session
+  case session, lock
 }
 
 /// Why a command needs a connection of its own.

@@ -80,8 +80,12 @@ public struct Peer: Sendable, Equatable {
   /// Group id.
   public let gid: UInt32
 
+  /// Names the process for as long as it lives; nil where it cannot be watched.
+  public let processKey: UInt64?
+
   /// A peer's credentials as the kernel gives them.
-  public init(pid: Int32, uid: UInt32, gid: UInt32) {
+  public init(pid: Int32, uid: UInt32, gid: UInt32, processKey: UInt64? = nil) {
+    self.processKey = processKey
     self.pid = pid
     self.uid = uid
     self.gid = gid

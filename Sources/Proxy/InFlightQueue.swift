@@ -75,6 +75,10 @@ struct InFlightQueue {
   private(set) var sentOffset = 0
   /// Replies due.
   private(set) var replyCount = 0
+  /// Replies that have come.
+  private(set) var answeredCount: UInt64 = 0
+  /// What that will be when all that is due now has come.
+  var countAtEnd: UInt64 { answeredCount + UInt64(replyCount) }
 
   /// A large buffer is given back once it is empty.
   private static let capacityKept = 256 << 10
@@ -117,6 +121,7 @@ struct InFlightQueue {
   mutating func takeReply() -> DueReply? {
     guard let first = entries.first else { return nil }
     replyCount -= 1
+    answeredCount += 1
     let isLast = first.answered + 1 == first.count
     if isLast {
       entries.removeFirst()

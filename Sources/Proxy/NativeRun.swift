@@ -10,6 +10,10 @@ struct NativeRun {
     case client(isSilent: Bool)
     /// The daemon's: makes certain that what a client was told to be ended stays so.
     case denial(PendingDenial, failures: Int)
+    /// The queue of locks': one call, whose answer it is told under this name.
+    case call(ticket: UInt64)
+    /// A client's, and the queue of locks answers it.
+    case lock(isSilent: Bool)
   }
 
   /// What it waits for.
@@ -22,9 +26,12 @@ struct NativeRun {
     case confirmation
     /// This time.
     case time(Int64)
+    /// The queue of locks.
+    case lock
   }
 
-  var operation: SessionOperation
+  /// Nil where what comes next is decided by the queue of locks.
+  var operation: SessionOperation?
   let purpose: Purpose
   /// The call that it is about.
   var call: RedisCall?
@@ -36,7 +43,7 @@ struct NativeRun {
   var isHeldBack: Bool {
     switch wait {
     case .reply, .confirmation: false
-    case .master, .time: true
+    case .master, .time, .lock: true
     }
   }
 }

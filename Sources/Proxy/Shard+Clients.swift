@@ -56,6 +56,8 @@ extension Shard {
     replicatedClients -= client.durability.isReplicated ? 1 : 0
     clients.remove(id)
     abandonLease(of: client)
+    noteConnectionEnd(client)
+    settleEndings()
   }
 
   /// Keeps bytes that cannot be taken yet. The limit on a request's length is the scanner's.

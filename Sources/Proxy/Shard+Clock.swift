@@ -16,6 +16,7 @@ extension Shard {
     for case let link? in links { watch(link) }
     makeLinks()
     resumeNatives()
+    settleEndings()
     if configuration.idleClientMilliseconds > 0 { closeIdleClients() }
     if isDraining { closeSettledClients() }
     if now - groupsCheckedMilliseconds >= 60_000 { closeIdleGroups() }

@@ -98,6 +98,7 @@ extension Shard {
     }
     // Once for all replies that came together.
     if !held.isEmpty { askReplicas() }
+    settleEndings()
     runResumeQueue()
   }
 

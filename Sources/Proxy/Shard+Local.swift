@@ -43,6 +43,7 @@ extension Shard {
         $0.writeError("DENIED WAITAOF is not answered: use WAIT or HOLDFAST.DURABILITY REPLICATED")
       }
     case .session: return takeNative(client, arguments)
+    case .lock: return takeLock(client, arguments)
     case .holdfastDurability: takeDurability(client, arguments)
     case .holdfastFailovers: describeFailovers(client, arguments)
     case .holdfastPing: reply(client) { $0.writeSimple(self.view.isServing ? "READY" : "WAITING") }

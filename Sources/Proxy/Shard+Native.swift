@@ -28,8 +28,9 @@ extension Shard {
       return false
     }
     guard !mayStillExecute(client) else { return awaitMaster(client) }
+    let words = (0..<arguments.count).map { Array(arguments[$0]) }
     let parsed = SessionOperation.parse(
-      (0..<arguments.count).map { Array(arguments[$0]) }, configuration.sessions,
+      words, configuration.sessions,
       clientDatabase: Int64(client.database), random: &random)
     switch parsed {
     case .refused(let answer):
@@ -57,7 +58,7 @@ extension Shard {
   }
 
   func begin(
-    _ client: Client, _ operation: SessionOperation, _ step: SessionStep,
+    _ client: Client, _ operation: SessionOperation?, _ step: SessionStep,
     _ purpose: NativeRun.Purpose
   ) {
     let position = client.order.issue()
@@ -111,8 +112,10 @@ extension Shard {
   private func sendNative(
     _ client: Client, _ position: UInt64, _ run: NativeRun, _ call: RedisCall
   ) {
-    if !denials.isEmpty, let handle = run.operation.sessionHandle, denials.has(handle, at: now) {
-      return finishNative(client, position, run, run.operation.denial)
+    if !denials.isEmpty, let operation = run.operation, let handle = operation.sessionHandle,
+      denials.has(handle, at: now)
+    {
+      return finishNative(client, position, run, operation.denial)
     }
     guard let link = nativeLink(of: client), link.isReady, view.isServing,
       !(isFenced && call.isWrite), client.deferredCount == 0
@@ -131,10 +134,16 @@ extension Shard {
 
   /// Redis has answered the call of a native command, or it was given up with an error of the daemon's.
   func continueNative(_ client: Client, _ position: UInt64, _ reply: UnsafeRawBufferPointer) {
-    guard var run = client.natives[position] else { return }
     let value = try? RESPValue.parse(reply, from: 0, limits: configuration.replyLimits)?.value
-    let step = run.operation.received(
-      value ?? .error("ERR Redis gave an answer that is not understood"), nowMilliseconds: now)
+    continueNative(
+      client, position, value ?? .error("ERR Redis gave an answer that is not understood"))
+  }
+
+  private func continueNative(_ client: Client, _ position: UInt64, _ value: RESPValue) {
+    guard var run = client.natives[position] else { return }
+    guard let step = run.operation?.received(value, nowMilliseconds: now) else {
+      return endCall(client, position, run, value)
+    }
     carryOut(step, client, position, run)
   }
 
@@ -158,8 +167,9 @@ extension Shard {
 
   /// A replica has it, or nobody knows.
   func finishConfirmation(_ client: Client, _ position: UInt64, isConfirmed: Bool) {
-    guard var run = client.natives[position] else { return }
-    let step = run.operation.confirmed(isConfirmed, nowMilliseconds: now)
+    guard var run = client.natives[position],
+      let step = run.operation?.confirmed(isConfirmed, nowMilliseconds: now)
+    else { return }
     carryOut(step, client, position, run)
   }
 
@@ -172,21 +182,20 @@ extension Shard {
     for (id, position) in waiting {
       guard let client = clients[id], var run = client.natives[position] else { continue }
       switch run.wait {
-      case .reply, .confirmation: continue
+      case .reply, .confirmation, .lock: continue
       case .time(let time):
         guard time <= now else {
           nativeWaiters.append((id, position))
           continue
         }
-        carryOut(run.operation.resumed(nowMilliseconds: now), client, position, run)
+        guard let step = run.operation?.resumed(nowMilliseconds: now) else { continue }
+        carryOut(step, client, position, run)
       case .master:
         guard let call = run.call else { continue }
         guard now < deadline(of: client, position), !view.isHopeless else {
           counters.noMaster += 1
           figures.noMaster += 1
-          let error = RESPValue.error(ErrorReply.noMaster(waitReason))
-          carryOut(
-            run.operation.received(error, nowMilliseconds: now), client, position, run)
+          continueNative(client, position, .error(ErrorReply.noMaster(waitReason)))
           continue
         }
         sendNative(client, position, run, call)
@@ -197,21 +206,21 @@ extension Shard {
   /// Another master: what scans have seen so far means nothing there.
   func restartNatives() {
     for client in clients.all where !client.natives.isEmpty {
-      for position in client.natives.keys { client.natives[position]?.operation.restarted() }
+      for position in client.natives.keys { client.natives[position]?.operation?.restarted() }
     }
   }
 
   // MARK: The end
 
-  private func finishNative(
+  func finishNative(
     _ client: Client, _ position: UInt64, _ run: NativeRun, _ answer: SessionReply
   ) {
     client.natives[position] = nil
     var bytes: [UInt8] = []
     switch run.purpose {
     case .client(let isSilent):
-      for note in run.operation.notes { actions.append(.sessionNote(note)) }
-      for denial in run.operation.pendingDenials {
+      for note in run.operation?.notes ?? [] { actions.append(.sessionNote(note)) }
+      for denial in run.operation?.pendingDenials ?? [] {
         deny(denial)
         retryLater(denial, failures: 0)
         actions.append(.deny(denial))
@@ -224,6 +233,9 @@ extension Shard {
       } else {
         retryLater(denial, failures: failures + 1)
       }
+    case .lock(let isSilent):
+      if !isSilent { answer.write(into: &bytes, client.version) }
+    case .call: break
     }
     bytes.withUnsafeBytes { self.answer(client, position, $0) }
   }

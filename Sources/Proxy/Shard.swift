@@ -39,6 +39,8 @@ public final class Shard {
   var denials: Denials
   var denialRetries: [DenialRetry] = []
   var stewardID: ClientID?
+  /// Owners of locks that are gone.
+  var endings: [Ending] = []
 
   /// Whether writes wait (``MasterView/fence``).
   var isFenced = false
@@ -104,7 +106,7 @@ public final class Shard {
   /// Whether something waits that time decides soon: a reason to call ``tick(nowMilliseconds:)`` often.
   public var isRestless: Bool {
     !masterWaiters.isEmpty || !leaseWaiters.isEmpty || !retryWaiters.isEmpty || !held.isEmpty
-      || !nativeWaiters.isEmpty
+      || !nativeWaiters.isEmpty || !endings.isEmpty
       || links.contains { link in link.map { $0.state != .ready || !$0.deferred.isEmpty } ?? false }
   }
 

@@ -36,8 +36,6 @@ public struct SessionConfiguration: Sendable, Equatable {
   public var metaBytesMax = 4096
   /// Longest name of a user.
   public var userBytesMax = 256
-  /// How long a lock is held without `TTL`.
-  public var lockMilliseconds: Int64 = 10_000
   /// How long statistics by day are kept.
   public var statisticsDays: Int64 = 7
   /// Users counted by name a day; those beyond are counted as one.

@@ -33,6 +33,7 @@ struct Wiring {
     try Self.checkOpened(settings.commands.open)
     var gateway = GatewayConfiguration(proxy: Self.proxy(settings)) { redisSecret?.credentials() }
     gateway.shards = settings.pool.shards
+    gateway.locks.ttlMilliseconds = Int64(settings.sessions.lockMilliseconds)
     gateway.connectTimeoutMilliseconds = Int64(settings.redis.connectTimeoutMilliseconds)
     gateway.tls = redisTLS.map {
       UpstreamTLS(context: $0, serverName: settings.redis.tls.serverName)
@@ -106,7 +107,6 @@ struct Wiring {
     sessions.confirmationMilliseconds = Int64(settings.confirmationMilliseconds)
     sessions.compressionBytesMin = settings.compressionBytes
     sessions.dataBytesMax = settings.dataBytes
-    sessions.lockMilliseconds = Int64(settings.lockMilliseconds)
     sessions.statisticsDays = Int64(settings.statisticsDays)
     sessions.scanKeysPerSecond = Int64(settings.scanKeysPerSecond)
     return sessions

@@ -53,6 +53,12 @@ class Driver:
         return [self.command[0], os.path.join(HERE, self.command[1]), mode, *others]
 
 
+def readme(language, **environment):
+    """The README's own example in this language."""
+    return Driver(f"README, {language}", [sys.executable, "clients/readme.py"],
+                  {"README_LANGUAGE": language, **environment}, loops=False)
+
+
 def redis_py(protocol, parser):
     return Driver(f"redis-py, RESP{protocol}, {parser}", [sys.executable, "clients/redis_py.py"],
                   {"DRIVER_PROTOCOL": str(protocol), "DRIVER_PARSER": parser})
@@ -69,6 +75,10 @@ DRIVERS = [
     Driver("predis", ["php", "clients/predis.php"]),
     Driver("node-redis", ["node", "clients/node_redis.js"], {"NODE_PATH": "/usr/share/nodejs"}),
     Driver("ruby-redis", ["ruby", "clients/ruby_redis.rb"]),
+    readme("php"),
+    readme("js", NODE_PATH="/usr/share/nodejs"),
+    readme("python"),
+    readme("ruby"),
 ]
 # Hardly a driver, and alone with the daemon: it may wear it out.
 BAD_INPUT = Driver("bad input", [sys.executable, "bad_input.py"], {}, BAD_INPUT_SECONDS, loops=False)

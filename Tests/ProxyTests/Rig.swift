@@ -63,6 +63,10 @@ final class Rig {
   /// What other shards would be told to deny.
   var denied: [PendingDenial] = []
   var notes: [SessionNote] = []
+  /// What the queue of locks would be asked and told.
+  var asks: [LockAsk] = []
+  var callAnswers: [(UInt64, String)] = []
+  var endings: [Action] = []
   var book = FailoverBook()
   var failoverNumber: UInt64 = 0
   var credentials: Credentials?
@@ -131,8 +135,8 @@ final class Rig {
 
   // MARK: Clients
 
-  func connect() -> FakeClient {
-    let client = FakeClient(id: shard.clientConnected(peer: nil, nowMilliseconds: now))
+  func connect(_ peer: Peer? = nil) -> FakeClient {
+    let client = FakeClient(id: shard.clientConnected(peer: peer, nowMilliseconds: now))
     clients[client.id] = client
     return client
   }
@@ -220,6 +224,9 @@ final class Rig {
     case .setReading(let id, let isReading): clients[id]?.isReading = isReading
     case .deny(let denial): denied.append(denial)
     case .allow(let denial): denied.removeAll { $0 == denial }
+    case .lock(let ask): asks.append(ask)
+    case .callAnswered(let ticket, let reply): callAnswers.append((ticket, FakeClient.text(reply)))
+    case .connectionGone, .connectionSettled, .processSettled: endings.append(action)
     case .sessionNote(let note): notes.append(note)
     case .report(let report): reports.append(report.event)
     case .figures(let number, let figures): book.record(figures, shard: 0, failover: number)
