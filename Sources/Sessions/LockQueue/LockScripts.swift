@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What is done to locks in Redis. A lock's value is its token: `random:fencing number`, made here, so that a script
-/// that is run again finds its own number.
+/// that is run again finds its own number. A freed lock leaves `freed:token` for as long as a call may be repeated.
 enum LockScript {
   /// Frees a lock, takes one, or hands one over, in one step.
   ///
@@ -14,10 +14,13 @@ enum LockScript {
     if ARGV[5] ~= '' then redis.call('SELECT', ARGV[5]) end
     local held = redis.call('GET', KEYS[1])
     local freed = 0
-    if ARGV[1] ~= '' and held == ARGV[1] then
+    if held and string.sub(held, 1, 6) == 'freed:' then
+      if held == 'freed:' .. ARGV[1] then freed = 1 end
+      held = false
+    elseif ARGV[1] ~= '' and held == ARGV[1] then
       freed = 1
       held = false
-      redis.call('DEL', KEYS[1])
+      redis.call('SET', KEYS[1], 'freed:' .. ARGV[1], 'PX', 20000)
     end
     if ARGV[2] == '' then return {'OK', freed} end
     if held then
@@ -25,6 +28,7 @@ enum LockScript {
       if string.sub(held, 1, #own) ~= own then
         return {'NONE', freed, redis.call('PTTL', KEYS[1])}
       end
+      if ARGV[1] ~= '' then freed = 1 end
       return {'OK', freed, held, tonumber(string.sub(held, #own + 1)), redis.call('PTTL', KEYS[1])}
     end
     local time = redis.call('TIME')

@@ -34,6 +34,7 @@ extension LockTable {
   ) {
     let owner = owner(of: client, isConnectionScope: wanted.isConnectionScope)
     var entry = entries[wanted.name] ?? Entry()
+    if let holder = entry.holder, holder.expiryMilliseconds <= now { forgetHolder(&entry) }
     guard entry.waiters.count < configuration.waitersPerLockMax,
       waiterCount < configuration.waitersMax,
       heldCounts[owner, default: 0] < configuration.locksPerOwnerMax || owner == .nobody
