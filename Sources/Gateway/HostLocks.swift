@@ -43,6 +43,24 @@ final class HostLocks: Sendable {
     }
   }
 
+  func driverTook(
+    _ name: LockName, _ id: ClientID, _ peer: Peer?, token: [UInt8], ttlMilliseconds: Int64,
+    isConnectionScope: Bool, from index: Int
+  ) {
+    let client = LockClient(
+      connection: Self.key(id, index), position: 0, process: peer?.processKey,
+      pid: peer?.pid ?? 0, uid: peer?.uid ?? 0)
+    change(near: index) { table, now, _ in
+      table.driverTook(
+        name, token: token, ttlMilliseconds: ttlMilliseconds, client,
+        isConnectionScope: isConnectionScope, nowMilliseconds: now)
+    }
+  }
+
+  func driverFreed(_ name: LockName, from index: Int) {
+    change(near: index) { table, _, _ in table.driverFreed(name) }
+  }
+
   func connectionGone(_ id: ClientID, from index: Int) {
     change(near: index) { table, now, random in
       table.ownerGone(
@@ -123,6 +141,8 @@ final class HostLocks: Sendable {
     case .call(let ticket, let call):
       let shard = shards[index]
       shard.eventLoop.execute { shard.value.run(call, ticket: ticket) }
+    case .freed(let name):
+      for shard in shards { shard.eventLoop.execute { shard.value.driverFreed(name) } }
     case .answer(let connection, let position, let reply):
       let (index, id) = Self.client(connection)
       let shard = shards[index]

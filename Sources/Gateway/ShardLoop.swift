@@ -126,6 +126,11 @@ final class ShardLoop {
     scheduleEndOfTurn()
   }
 
+  func driverFreed(_ name: LockName) {
+    shard.driverFreed(name, nowMilliseconds: nowMilliseconds)
+    scheduleEndOfTurn()
+  }
+
   func answerLock(_ id: ClientID, _ position: UInt64, _ reply: SessionReply) {
     shard.answerLock(id, position, reply, nowMilliseconds: nowMilliseconds)
     scheduleEndOfTurn()
@@ -202,6 +207,12 @@ final class ShardLoop {
     case .deny(let denial): denials.add(denial, from: index)
     case .allow(let denial): denials.remove(denial, from: index)
     case .lock(let ask): locks.ask(ask, from: index)
+    case .driverLock(let id, let peer, let name, let token, let milliseconds):
+      locks.driverTook(
+        name, id, peer, token: token, ttlMilliseconds: milliseconds,
+        isConnectionScope: configuration.proxy.driverLocks?.isConnectionScope ?? false,
+        from: index)
+    case .driverFreed(let name): locks.driverFreed(name, from: index)
     case .callAnswered(let ticket, let reply): locks.callAnswered(ticket, reply, from: index)
     case .connectionGone(let id): locks.connectionGone(id, from: index)
     case .connectionSettled(let id): locks.connectionSettled(id, from: index)

@@ -24,6 +24,10 @@ public enum Action: Equatable, Sendable {
   case allow(PendingDenial)
   /// Ask the host's queue of locks.
   case lock(LockAsk)
+  /// Tell it of a lock that a framework's driver has taken, with its token and time.
+  case driverLock(ClientID, Peer?, LockName, token: [UInt8], ttlMilliseconds: Int64)
+  /// A driver has freed one.
+  case driverFreed(LockName)
   /// Tell it what Redis said to a call of its own.
   case callAnswered(ticket: UInt64, RESPValue)
   /// A connection that has asked it is gone.

@@ -62,6 +62,8 @@ public struct ProxyConfiguration: Sendable {
   public var scriptBytesMax = 4 << 20
   /// What the settings say about native sessions.
   public var sessions = SessionConfiguration()
+  /// Locks that frameworks' drivers take by themselves; nil: not looked at.
+  public var driverLocks: DriverLocks?
   /// Ended sessions that no replica has confirmed; older ones are no longer denied where there are more.
   public var denialsMax = 10_000
   /// The daemon's version, for `INFO` and `HELLO`.

@@ -11,6 +11,10 @@ enum EntryKind: UInt8, Sendable {
   case kill
   /// The call of a native command: its answer is for the operation, not for the client.
   case native
+  /// `SET NX PX` by which a framework's driver takes a lock.
+  case driverLock
+  /// What may free one.
+  case driverRelease
   /// A step of `KEYS`, answered through `SCAN`.
   case keysScan
   /// `SCRIPT LOAD` by a client: its answer names the script.
@@ -33,7 +37,9 @@ enum EntryKind: UInt8, Sendable {
   /// Whether the reply takes a position in the client's order.
   var hasPosition: Bool {
     switch self {
-    case .client, .native, .kill, .scriptLoad, .transactionBegin, .transactionEnd, .unwatch: true
+    case .client, .native, .driverLock, .driverRelease, .kill, .scriptLoad, .transactionBegin,
+      .transactionEnd, .unwatch:
+      true
     case .own, .keysScan, .marker, .setup, .barrierMark, .barrier: false
     }
   }

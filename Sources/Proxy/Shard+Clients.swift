@@ -56,6 +56,7 @@ extension Shard {
     replicatedClients -= client.durability.isReplicated ? 1 : 0
     clients.remove(id)
     abandonLease(of: client)
+    if !driverQueues.isEmpty { dropDriverWaits(of: id) }
     noteConnectionEnd(client)
     settleEndings()
   }
@@ -188,6 +189,9 @@ extension Shard {
       if facts.isWrite {
         if isFenced { return awaitFence(client) }
         client.writeGeneration = view.generation
+      }
+      if let locks = configuration.driverLocks, let kind = driverKind(index, arguments, locks) {
+        return forwardDriver(client, frame, kind)
       }
       return forward(client, frame, kind(of: index, arguments))
     case .local(let command):

@@ -13,6 +13,7 @@ extension Shard {
     tellFigures()
     expireHeld()
     askReplicas()
+    if !driverQueues.isEmpty { orderDriverWaiters() }
     for case let link? in links { watch(link) }
     makeLinks()
     resumeNatives()

@@ -17,7 +17,7 @@ extension Shard {
   func writeOfFirst(_ link: Link, isError: Bool) -> [UInt8]? {
     guard inspectsReplies, !isError, let entry = link.queue.entries.first else { return nil }
     switch entry.kind {
-    case .client: break
+    case .client, .driverLock, .driverRelease: break
     case .native:
       let isWriting = clients[entry.client]?.natives[entry.position]?.call?.isWrite == true
       return isWriting ? firstCommand(link) : nil

@@ -139,7 +139,8 @@ extension Shard {
     switch entry.kind {
     case .client: guard client.transaction == .none else { return false }
     case .transactionBegin: client.transaction = .none
-    case .own, .native, .kill, .keysScan, .scriptLoad, .setup, .transactionEnd, .unwatch, .marker,
+    case .own, .native, .driverLock, .driverRelease, .kill, .keysScan, .scriptLoad, .setup,
+      .transactionEnd, .unwatch, .marker,
       .barrierMark, .barrier:
       return false
     }

@@ -144,8 +144,11 @@ extension Shard {
       if !frame.isError { endOvertaken(link) }
     }
     if link.queue.entries.first?.kind == .scriptLoad { rememberScript(link, reply) }
+    if mustWaitForDriverLock(link, reply) { return }
+    let driver = driverCommand(link)
     guard let due = link.queue.takeReply() else { return lose(link, event: .closed) }
     settle(link, due, reply, write: write)
+    if let driver { noteDriver(due, driver, reply) }
   }
 
   /// Gives a reply to whom it is for. `write`: the command, where its reply may have to be held.
@@ -159,7 +162,8 @@ extension Shard {
     switch due.kind {
     case .own, .marker, .barrierMark, .barrier: break
     case .setup: return takeSetupReply(client, link, reply)
-    case .client, .native, .kill, .scriptLoad: acknowledge(client, due, reply, write: write)
+    case .client, .native, .driverLock, .driverRelease, .kill, .scriptLoad:
+      acknowledge(client, due, reply, write: write)
     case .keysScan: continueKeys(client, link, reply)
     case .transactionBegin:
       if reply.first == UInt8(ascii: "-") { client.transaction = .none }
@@ -181,7 +185,9 @@ extension Shard {
   private func discharge(_ due: DueReply) {
     switch due.kind {
     case .own, .setup, .marker, .keysScan, .barrierMark, .barrier: return
-    case .client, .native, .kill, .scriptLoad, .transactionBegin, .transactionEnd, .unwatch: break
+    case .client, .native, .driverLock, .driverRelease, .kill, .scriptLoad, .transactionBegin,
+      .transactionEnd, .unwatch:
+      break
     }
     inFlightCount -= 1
     inFlightBytes -= due.releasedBytes

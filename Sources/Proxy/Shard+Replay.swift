@@ -163,14 +163,14 @@ extension Shard {
   /// Keeps a command to be sent again; its client's later commands wait behind it.
   func postpone(
     _ due: DueReply, _ bytes: [UInt8], of client: Client, on link: Link, isUnknown: Bool,
-    refusal: [UInt8]? = nil, retryMilliseconds: Int64
+    refusal: [UInt8]? = nil, retryMilliseconds: Int64, deadlineMilliseconds: Int64? = nil
   ) {
     guard due.kind.hasPosition || due.kind == .keysScan else { return }
     let earlier =
       client.deferredCount > 0 ? link.deferred.last { $0.due.client == client.id } : nil
     let command = DeferredCommand(
       due: due, bytes: bytes, refusal: refusal, isUnknown: isUnknown,
-      deadlineMilliseconds: deadline(of: client, due.position),
+      deadlineMilliseconds: deadlineMilliseconds ?? deadline(of: client, due.position),
       retryMilliseconds: max(retryMilliseconds, earlier?.retryMilliseconds ?? 0))
     // One that was sent again and is back comes before those that never were.
     let later =
@@ -212,7 +212,8 @@ extension Shard {
   /// The command that is being answered was not executed: it will be sent again. Reads of the same client
   /// behind it are done again too, so that they see what it writes.
   func deferFirst(
-    _ link: Link, refusal: UnsafeRawBufferPointer? = nil, retryMilliseconds: Int64
+    _ link: Link, refusal: UnsafeRawBufferPointer? = nil, retryMilliseconds: Int64,
+    deadlineMilliseconds: Int64? = nil
   ) -> Bool {
     guard let entry = link.queue.entries.first, entry.kind.hasPosition || entry.kind == .keysScan
     else { return false }
@@ -224,7 +225,7 @@ extension Shard {
     guard let client = clients[due.client] else { return true }
     postpone(
       due, command, of: client, on: link, isUnknown: false, refusal: refusal.map { Array($0) },
-      retryMilliseconds: retryMilliseconds)
+      retryMilliseconds: retryMilliseconds, deadlineMilliseconds: deadlineMilliseconds)
     if retryMilliseconds <= now && now < client.deadlineMilliseconds { resendDue(link) }
     return true
   }
@@ -319,10 +320,13 @@ extension Shard {
       }
       client.deferredCount -= 1
       client.writeGeneration = view.generation
-      counters.resent += 1
-      figures.resent += 1
-      noteWait(
-        milliseconds: now - (command.deadlineMilliseconds - configuration.waitMilliseconds))
+      // A driver's lock is asked for once more: that is no failover's doing.
+      if command.due.kind != .driverLock {
+        counters.resent += 1
+        figures.resent += 1
+        noteWait(
+          milliseconds: now - (command.deadlineMilliseconds - configuration.waitMilliseconds))
+      }
       if command.due.kind == .keysScan {
         restartKeys(client, on: link)
         continue
@@ -370,6 +374,7 @@ extension Shard {
     }
     forget(command)
     client.deferredCount -= 1
+    endDriverWait(command.due)
     refusal.withUnsafeBytes { answer(client, command.due, $0) }
     reconsider(client)
   }
@@ -378,6 +383,7 @@ extension Shard {
     forget(command)
     guard let client = clients[command.due.client] else { return }
     client.deferredCount -= 1
+    endDriverWait(command.due)
     if text == ErrorReply.uncertain {
       noteUncertain()
     } else {

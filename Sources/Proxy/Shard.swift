@@ -39,6 +39,8 @@ public final class Shard {
   var denials: Denials
   var denialRetries: [DenialRetry] = []
   var stewardID: ClientID?
+  /// Refused locks of frameworks' drivers, in the order they were asked for.
+  var driverQueues: [LockName: [DriverWait]] = [:]
   /// Owners of locks that are gone.
   var endings: [Ending] = []
 

@@ -64,7 +64,7 @@ enum KeyTable {
     + section("", \.self, [replay])
     + section("durability", \.durability, durability)
     + section("sessions", \.sessions, sessions)
-    + section("limits", \.limits, limits)
+    + section("locks", \.locks, locks) + section("limits", \.limits, limits)
     + section("commands", \.commands, commands)
     + section("shutdown", \.shutdown, shutdown)
     + section("log", \.log, log)
@@ -235,6 +235,16 @@ extension KeyTable {
     Field(
       "scanKeysPerSecond", \.scanKeysPerSecond, .integer(1...1_000_000), unit: "keys a second",
       "what scans look at"),
+  ]
+
+  private static let locks: [Field<Settings.Locks>] = [
+    Field(
+      "prefixes", \.prefixes, .list(of: .word("a prefix", bytesMax: 64)),
+      "keys that frameworks' drivers lock by themselves"),
+    Field("scope", \.scope, .choice, "what such a lock ends with"),
+    Field(
+      "holdMilliseconds", \.holdMilliseconds, .integer(0...60_000), unit: "milliseconds",
+      "how long a refused one is asked for again"),
   ]
 
   private static let limits: [Field<Settings.Limits>] = [

@@ -41,4 +41,25 @@ extension Settings {
     /// All defaults.
     public init() {}
   }
+
+  /// Locks that frameworks' drivers take by themselves.
+  public struct Locks: Sendable, Equatable {
+    /// What such a lock ends with.
+    public enum Scope: String, Sendable, CaseIterable {
+      /// The process that took it.
+      case process
+      /// The connection that took it: for php-fpm, where a process serves one request after the other.
+      case connection
+    }
+
+    /// What their keys begin with; none: they are not looked at.
+    public var prefixes: [String] = []
+    /// What they end with.
+    public var scope = Scope.process
+    /// How long a refused one is asked for again; 0: not.
+    public var holdMilliseconds = 0
+
+    /// All defaults.
+    public init() {}
+  }
 }

@@ -20,6 +20,8 @@ public struct Settings: Sendable, Equatable {
   public var durability = Durability()
   /// Native sessions.
   public var sessions = Sessions()
+  /// Locks that frameworks' drivers take by themselves.
+  public var locks = Locks()
   /// Bounds on what clients may take.
   public var limits = Limits()
   /// Which commands are open.

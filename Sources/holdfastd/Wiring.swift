@@ -92,6 +92,17 @@ struct Wiring {
     }
   }
 
+  private static func driverLocks(_ settings: Settings.Locks) -> DriverLocks? {
+    guard !settings.prefixes.isEmpty else { return nil }
+    var locks = DriverLocks(prefixes: settings.prefixes.map { Array($0.utf8) })
+    switch settings.scope {
+    case .process: locks.isConnectionScope = false
+    case .connection: locks.isConnectionScope = true
+    }
+    locks.waitMilliseconds = Int64(settings.holdMilliseconds)
+    return locks
+  }
+
   private static func sessions(_ settings: Settings.Sessions) -> SessionConfiguration {
     var sessions = SessionConfiguration()
     sessions.database = Int64(settings.database)
@@ -132,6 +143,7 @@ struct Wiring {
     }
     proxy.durability = durability(settings)
     proxy.sessions = sessions(settings.sessions)
+    proxy.driverLocks = driverLocks(settings.locks)
     proxy.clientsMax = share(settings.limits.clients)
     proxy.requestLimits = ScanLimits(
       bulkBytesMax: settings.limits.requestBytes,

@@ -225,6 +225,7 @@ final class Rig {
     case .deny(let denial): denied.append(denial)
     case .allow(let denial): denied.removeAll { $0 == denial }
     case .lock(let ask): asks.append(ask)
+    case .driverLock, .driverFreed: endings.append(action)
     case .callAnswered(let ticket, let reply): callAnswers.append((ticket, FakeClient.text(reply)))
     case .connectionGone, .connectionSettled, .processSettled: endings.append(action)
     case .sessionNote(let note): notes.append(note)

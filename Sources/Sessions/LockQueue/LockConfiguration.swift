@@ -23,6 +23,20 @@ public struct LockConfiguration: Sendable, Equatable {
   public init() {}
 }
 
+/// A lock's key in Redis.
+public struct LockName: Hashable, Sendable {
+  /// The key.
+  public var key: [UInt8]
+  /// The database of a framework driver's own lock; nil for those of native sessions.
+  public var database: Int?
+
+  /// A key in a database.
+  public init(_ key: [UInt8], database: Int? = nil) {
+    self.key = key
+    self.database = database
+  }
+}
+
 /// Whose a lock is.
 public enum LockOwner: Hashable, Sendable {
   /// A process: its connections come and go.
@@ -62,6 +76,8 @@ public struct LockClient: Sendable, Equatable {
 public enum LockAction: Sendable, Equatable {
   /// Send this to the master; its reply goes to ``LockTable/answered(_:_:nowMilliseconds:random:)``.
   case call(ticket: UInt64, RedisCall)
+  /// A lock that a framework's driver took was freed: its other waiters may try.
+  case freed(LockName)
   /// Answer this client's command.
   case answer(connection: UInt64, position: UInt64, SessionReply)
 }

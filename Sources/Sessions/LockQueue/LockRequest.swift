@@ -4,7 +4,7 @@
 enum LockRequest: Equatable {
   /// `SESSION.LOCK`.
   struct Take: Equatable {
-    var name: [UInt8]
+    var name: LockName
     var ttlMilliseconds: Int64
     var waitMilliseconds: Int64 = 0
     var retries: Int64
@@ -12,38 +12,38 @@ enum LockRequest: Equatable {
   }
 
   case take(Take)
-  case extend(name: [UInt8], token: [UInt8], milliseconds: Int64)
-  case release(name: [UInt8], token: [UInt8])
+  case extend(name: LockName, token: [UInt8], milliseconds: Int64)
+  case release(name: LockName, token: [UInt8])
 
   /// Reads one; `arguments[0]` is the command's name. Nil for an id that cannot be one.
   static func parse(
     _ arguments: [[UInt8]], _ configuration: LockConfiguration, _ sessions: SessionConfiguration
   ) throws(Refusal) -> LockRequest? {
-    guard let name = arguments.first, let command = SessionCommand.named(name) else {
+    guard let command = arguments.first.flatMap({ SessionCommand.named($0) }) else {
       throw Refusal("ERR unknown SESSION command; SESSION.HELP lists them")
     }
     var reader = try ArgumentReader(command, arguments)
     let id = SessionID(reader.next())
-    let key = id.map {
-      SessionKeys(prefix: sessions.prefix).lock($0.stored(as: sessions.idStorage))
+    let name = id.map {
+      LockName(SessionKeys(prefix: sessions.prefix).lock($0.stored(as: sessions.idStorage)))
     }
     let request: LockRequest
     switch command.name {
-    case "SESSION.LOCK": request = .take(try take(&reader, key ?? [], configuration))
+    case "SESSION.LOCK": request = .take(try take(&reader, name ?? LockName([]), configuration))
     case "SESSION.EXTEND":
       let token = try Self.token(&reader)
       let time = try reader.number(
         of: "ms", in: 1...configuration.ttlMillisecondsMax, unit: "milliseconds")
-      request = .extend(name: key ?? [], token: token, milliseconds: time)
-    case "SESSION.UNLOCK": request = .release(name: key ?? [], token: try token(&reader))
+      request = .extend(name: name ?? LockName([]), token: token, milliseconds: time)
+    case "SESSION.UNLOCK": request = .release(name: name ?? LockName([]), token: try token(&reader))
     default: throw reader.failure("is no command about locks")
     }
     try reader.finish()
-    return key == nil ? nil : request
+    return name == nil ? nil : request
   }
 
   private static func take(
-    _ reader: inout ArgumentReader, _ name: [UInt8], _ configuration: LockConfiguration
+    _ reader: inout ArgumentReader, _ name: LockName, _ configuration: LockConfiguration
   ) throws(Refusal) -> Take {
     var take = Take(
       name: name, ttlMilliseconds: configuration.ttlMilliseconds, retries: configuration.retries)

@@ -6,7 +6,8 @@ enum LockScript {
   /// Frees a lock, takes one, or hands one over, in one step.
   ///
   /// KEYS: the lock, the last fencing number. ARGV: the token to be freed or nothing, the random part of the one to be
-  /// put in its place or nothing, its time in ms, the least fencing number, the database or nothing.
+  /// put in its place or nothing, its time in ms, the least fencing number, the database of
+  /// a driver's lock.
   /// Answers whether it freed, then `OK`, token, number and time left, or `BUSY` and the holder's time left.
   static let change = Script(
     "lock",
@@ -20,7 +21,11 @@ enum LockScript {
     elseif ARGV[1] ~= '' and held == ARGV[1] then
       freed = 1
       held = false
-      redis.call('SET', KEYS[1], 'freed:' .. ARGV[1], 'PX', 20000)
+      if ARGV[5] == '' then
+        redis.call('SET', KEYS[1], 'freed:' .. ARGV[1], 'PX', 20000)
+      else
+        redis.call('DEL', KEYS[1])
+      end
     end
     if ARGV[2] == '' then return {'OK', freed} end
     if held then

@@ -13,6 +13,7 @@ extension LockTable {
     else { return }
     entry.attempt = nil
     if let reply = ScriptAnswer(reply) {
+      if name.database != nil { actions.append(.freed(name)) }
       settle(&entry, attempt, reply, now, &random)
     } else {
       fail(&entry, attempt, reply, now)

@@ -64,7 +64,7 @@ extension LockTable {
     return entry.waiters.contains { !$0.isImmediate }
   }
 
-  private func owner(of client: LockClient, isConnectionScope: Bool) -> LockOwner {
+  func owner(of client: LockClient, isConnectionScope: Bool) -> LockOwner {
     if isConnectionScope { return .connection(client.connection) }
     return client.process.map { .process($0) } ?? .nobody
   }

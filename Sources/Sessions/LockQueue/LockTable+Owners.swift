@@ -32,6 +32,31 @@ extension LockTable {
     }
   }
 
+  /// A framework's driver has taken a lock by itself, with `SET NX PX`.
+  public mutating func driverTook(
+    _ name: LockName, token: [UInt8], ttlMilliseconds: Int64, _ client: LockClient,
+    isConnectionScope: Bool, nowMilliseconds now: Int64
+  ) {
+    let owner = owner(of: client, isConnectionScope: isConnectionScope)
+    guard owner != .nobody, heldCounts[owner, default: 0] < configuration.locksPerOwnerMax else {
+      return
+    }
+    var entry = entries[name] ?? Entry()
+    forgetHolder(&entry)
+    heldCounts[owner, default: 0] += 1
+    entry.holder = Holder(
+      token: token, owner: owner, client: client, expiryMilliseconds: now + ttlMilliseconds)
+    entries[name] = entry
+  }
+
+  /// A driver has freed a lock by itself.
+  public mutating func driverFreed(_ name: LockName) {
+    guard var entry = entries[name] else { return }
+    forgetHolder(&entry)
+    entries[name] = entry.isIdle ? nil : entry
+    actions.append(.freed(name))
+  }
+
   private static func isOf(_ waiter: Waiter, _ owner: LockOwner) -> Bool {
     switch owner {
     case .process(let key): waiter.client.process == key

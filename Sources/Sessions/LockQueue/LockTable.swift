@@ -73,8 +73,8 @@ public struct LockTable: Sendable {
   let configuration: LockConfiguration
   let sessions: SessionConfiguration
   let fenceKey: [UInt8]
-  var entries: [[UInt8]: Entry] = [:]
-  var tickets: [UInt64: [UInt8]] = [:]
+  var entries: [LockName: Entry] = [:]
+  var tickets: [UInt64: LockName] = [:]
   var ticketCount: UInt64 = 0
   var waiterCount = 0
   var heldCounts: [LockOwner: Int] = [:]
@@ -162,7 +162,7 @@ public struct LockTable: Sendable {
   public func views(nowMilliseconds now: Int64) -> [LockView] {
     entries.map { name, entry in
       LockView(
-        handle: String(IndexMember.handle(of: name).prefix(8)), pid: entry.holder?.client.pid,
+        handle: String(IndexMember.handle(of: name.key).prefix(8)), pid: entry.holder?.client.pid,
         uid: entry.holder?.client.uid,
         ttlMilliseconds: max(
           0, (entry.holder?.expiryMilliseconds ?? entry.foreignMilliseconds) - now),
@@ -174,7 +174,7 @@ public struct LockTable: Sendable {
 
   /// Makes the next call about a lock, if there is something to do and nothing under way.
   mutating func advance(
-    _ name: [UInt8], _ now: Int64, _ random: inout some RandomNumberGenerator
+    _ name: LockName, _ now: Int64, _ random: inout some RandomNumberGenerator
   ) {
     guard var entry = entries[name] else { return }
     defer { entries[name] = entry.isIdle ? nil : entry }
@@ -189,7 +189,7 @@ public struct LockTable: Sendable {
     }
   }
 
-  private mutating func begin(_ entry: inout Entry, _ name: [UInt8], _ task: Task?, _ now: Int64) {
+  private mutating func begin(_ entry: inout Entry, _ name: LockName, _ task: Task?, _ now: Int64) {
     ticketCount += 1
     tickets[ticketCount] = name
     var waiter: Waiter?
@@ -216,20 +216,20 @@ public struct LockTable: Sendable {
   }
 
   private func changeCall(
-    _ name: [UInt8], freeing token: [UInt8]?, for waiter: Waiter?
+    _ name: LockName, freeing token: [UInt8]?, for waiter: Waiter?
   ) -> RedisCall {
     RedisCall(
       .script(
-        LockScript.change, keys: [name, fenceKey],
+        LockScript.change, keys: [name.key, fenceKey],
         arguments: [
           token ?? [], waiter?.secret ?? [], bytes(waiter?.ttlMilliseconds ?? 0),
-          bytes(fenceFloor), [],
+          bytes(fenceFloor), name.database.map { bytes($0) } ?? [],
         ]), replay: .guarded, isWrite: true)
   }
 
-  private func extendCall(_ name: [UInt8], _ token: [UInt8], _ milliseconds: Int64) -> RedisCall {
+  private func extendCall(_ name: LockName, _ token: [UInt8], _ milliseconds: Int64) -> RedisCall {
     RedisCall(
-      .script(LockScript.extend, keys: [name], arguments: [token, bytes(milliseconds)]),
+      .script(LockScript.extend, keys: [name.key], arguments: [token, bytes(milliseconds)]),
       replay: .guarded, isWrite: true)
   }
 

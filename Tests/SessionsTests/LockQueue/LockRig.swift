@@ -39,7 +39,9 @@ struct LockModel {
     } else if !arguments[0].isEmpty, held == arguments[0] {
       freed = 1
       held = nil
-      values[key] = Value(token: mark + arguments[0], expiryMilliseconds: now + 20_000)
+      values[key] =
+        arguments[4].isEmpty
+        ? Value(token: mark + arguments[0], expiryMilliseconds: now + 20_000) : nil
     }
     guard !arguments[1].isEmpty else { return .array([.ok, .integer(freed)]) }
     let own = arguments[1] + [UInt8(ascii: ":")]
@@ -79,6 +81,7 @@ struct LockRig {
   /// By connection, in order.
   var answers: [UInt64: [SessionReply]] = [:]
   var order: [UInt64] = []
+  var freed: [LockName] = []
   var kept: [(UInt64, RedisCall)] = []
   var isKeeping = false
 
@@ -110,6 +113,7 @@ struct LockRig {
         case .answer(let connection, _, let reply):
           answers[connection, default: []].append(reply)
           order.append(connection)
+        case .freed(let name): freed.append(name)
         case .call(let ticket, let call):
           if isKeeping { kept.append((ticket, call)) } else { answer(ticket, call) }
         }

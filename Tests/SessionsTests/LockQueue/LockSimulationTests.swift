@@ -175,6 +175,7 @@ private final class Simulation {
           problems.append("two calls about one lock")
         }
         calls.append(Call(host: host, ticket: ticket, call: call))
+      case .freed: problems.append("no driver's lock is here")
       case .answer(let connection, _, let reply): hear(host, connection, reply)
       }
     }

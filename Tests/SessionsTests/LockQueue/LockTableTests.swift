@@ -232,6 +232,41 @@ import Testing
     if let word { #expect(rig.last(1) == word) } else { #expect(rig.holds(1)) }
   }
 
+  @Test(arguments: [false, true]) func aDriversLockEndsWithItsOwner(isConnectionScope: Bool) {
+    var rig = LockRig()
+    let name = LockName(Array("S_LOCK".utf8), database: 3)
+    rig.model.values[name.key] = .init(token: [5], expiryMilliseconds: rig.now + 30_000)
+    let client = LockClient(connection: 1, position: 0, process: 50)
+    rig.table.driverTook(
+      name, token: [5], ttlMilliseconds: 30_000, client, isConnectionScope: isConnectionScope,
+      nowMilliseconds: rig.now)
+    rig.gone(.connection(1))
+    rig.settled(.connection(1))
+    #expect((rig.model.values[name.key] == nil) == isConnectionScope)
+    rig.gone(.process(50))
+    rig.settled(.process(50))
+    #expect(rig.model.values[name.key] == nil && rig.freed == [name])
+    #expect(rig.table.entries.isEmpty && rig.table.heldCounts.isEmpty)
+  }
+
+  @Test func aDriversLockThatIsAnothersByNowIsLeftAlone() {
+    var rig = LockRig()
+    let name = LockName(Array("S_LOCK".utf8), database: 0)
+    rig.model.values[name.key] = .init(token: [6], expiryMilliseconds: rig.now + 30_000)
+    let client = LockClient(connection: 1, position: 0, process: 50)
+    rig.table.driverTook(
+      name, token: [5], ttlMilliseconds: 30_000, client, isConnectionScope: false,
+      nowMilliseconds: rig.now)
+    rig.gone(.process(50))
+    rig.settled(.process(50))
+    #expect(rig.model.values[name.key]?.token == [6])
+    rig.table.driverTook(
+      name, token: [7], ttlMilliseconds: 30_000, client, isConnectionScope: false,
+      nowMilliseconds: rig.now)
+    rig.table.driverFreed(name)
+    #expect(rig.table.entries.isEmpty)
+  }
+
   @Test func theOperatorSeesWhoHoldsItButNotWhat() {
     var rig = LockRig()
     rig.send(1, lock)
