@@ -43,13 +43,17 @@ extension Shard {
     }
   }
 
+  /// How long a lock without an end is remembered.
+  private static var endless: Int64 { 86_400_000 }
+
   private func isDriverKey(_ key: UnsafeRawBufferPointer, _ locks: DriverLocks) -> Bool {
     locks.prefixes.contains { key.starts(with: $0) }
   }
 
-  /// Token and time of a `SET` that takes a lock.
+  /// Token and time of a `SET` that takes a lock. phpredis names no time where PHP has no `max_execution_time`, so that
+  /// a dead worker's would never end.
   private func setLock(_ arguments: RequestArguments) -> (token: [UInt8], milliseconds: Int64)? {
-    guard arguments.count == 6 else { return nil }
+    guard arguments.count == 4 || arguments.count == 6 else { return nil }
     var isNew = false
     var time: Int64?
     var index = 3
@@ -67,8 +71,8 @@ extension Shard {
         return nil
       }
     }
-    guard isNew, let time else { return nil }
-    return (Array(arguments[2]), time)
+    guard isNew else { return nil }
+    return (Array(arguments[2]), time ?? Self.endless)
   }
 
   /// Sends it, unless others wait for the same lock already.

@@ -23,7 +23,7 @@ import Testing
   @Test(
     arguments: [
       ("SET S:a_LOCK t NX PX 30000", 30_000), ("set S:a_LOCK t ex 30 nx", 30_000),
-      ("SET S:a_LOCK t PX 500 NX", 500),
+      ("SET S:a_LOCK t PX 500 NX", 500), ("SET S:a_LOCK t NX", 86_400_000),
     ] as [(String, Int64)])
   func areSeen(_ line: String, _ milliseconds: Int64) {
     let (rig, _) = rig()
@@ -38,7 +38,7 @@ import Testing
   }
 
   @Test(arguments: [
-    "SET S:a t", "SET S:a t PX 500", "SET S:a t NX", "SET T:a t NX PX 500", "SET S:a t XX PX 500",
+    "SET S:a t", "SET S:a t PX 500", "SET S:a t NX GET", "SET T:a t NX PX 500", "SET S:a t XX PX 500",
     "SET S:a t NX PX 0", "GET S:a",
   ])
   func othersAreNot(_ line: String) {
