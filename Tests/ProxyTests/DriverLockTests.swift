@@ -38,7 +38,8 @@ import Testing
   }
 
   @Test(arguments: [
-    "SET S:a t", "SET S:a t PX 500", "SET S:a t NX GET", "SET T:a t NX PX 500", "SET S:a t XX PX 500",
+    "SET S:a t", "SET S:a t PX 500", "SET S:a t NX GET", "SET T:a t NX PX 500",
+    "SET S:a t XX PX 500",
     "SET S:a t NX PX 0", "GET S:a",
   ])
   func othersAreNot(_ line: String) {

@@ -67,6 +67,12 @@ final class Rig {
   var asks: [LockAsk] = []
   var callAnswers: [(UInt64, String)] = []
   var endings: [Action] = []
+  /// Told what links see.
+  var onReport: ((LinkReport) -> Void)?
+  /// Whether a node accepts connections, by its port.
+  var isReachable: (Int) -> Bool = { _ in true }
+  /// Commands handed to connections of another generation than the present one.
+  var staleSends = 0
   var book = FailoverBook()
   var failoverNumber: UInt64 = 0
   var credentials: Credentials?
@@ -188,7 +194,7 @@ final class Rig {
   func open(_ id: LinkID, _ address: NodeAddress) {
     connectCount += 1
     #expect(usedLinkIDs.insert(id).inserted, "a link id is used for one connection only")
-    guard !isRefusing, let master = masters[address.port] else {
+    guard !isRefusing, isReachable(address.port), let master = masters[address.port] else {
       return shard.linkClosed(id, event: .connectFailed, nowMilliseconds: now)
     }
     connections[id] = master.accept()
@@ -207,7 +213,10 @@ final class Rig {
   /// One turn of the event loop.
   func endTurn() {
     shard.takeClientOutput { id, bytes in clients[id]?.received.append(contentsOf: bytes) }
-    shard.takeLinkOutput { id, bytes in connections[id]?.inbox.append(contentsOf: bytes) }
+    shard.takeLinkOutput { id, bytes in
+      if shard.link(id)?.generation != shard.view.generation { staleSends += 1 }
+      connections[id]?.inbox.append(contentsOf: bytes)
+    }
     shard.takeActions { carryOut($0) }
   }
 
@@ -229,7 +238,9 @@ final class Rig {
     case .callAnswered(let ticket, let reply): callAnswers.append((ticket, FakeClient.text(reply)))
     case .connectionGone, .connectionSettled, .processSettled: endings.append(action)
     case .sessionNote(let note): notes.append(note)
-    case .report(let report): reports.append(report.event)
+    case .report(let report):
+      reports.append(report.event)
+      onReport?(report)
     case .figures(let number, let figures): book.record(figures, shard: 0, failover: number)
     }
   }
