@@ -21,6 +21,8 @@ final class Cluster {
   /// Connections on which nothing arrives until then.
   var clogged: [LinkID: Int64] = [:]
   private(set) var problems: [String] = []
+  /// The leader died between a promotion and its word: what was written meanwhile is lost, as the README says.
+  private(set) var hasAbandoned = false
   /// The last things that happened.
   private(set) var trace: [String] = []
   private var queue: [(time: Int64, number: Int, run: () -> Void)] = []
@@ -114,7 +116,9 @@ final class Cluster {
         for sentinel in sentinels where sentinel.address == address { poll(sentinel) }
       case .setPace(let pace): self.pace = pace
       case .publish(let view): publish(view)
-      case .note(let text): note("\(text)")
+      case .note(let text):
+        note("\(text)")
+        if case .generationAbandoned = text { hasAbandoned = true }
       case .timeline, .watchSentinels: break
       }
     }
