@@ -84,13 +84,13 @@ final class Load: Sendable {
         mine.append(write)
         history.withLock { $0.writes.append(write) }
       } else {
-        history.withLock { $0.errors.append("SETEX: \(reply)") }
+        history.withLock { $0.note(reply, to: "SETEX") }
       }
       // Mostly a recent one: what was written just before something broke.
       if let write = mine.suffix(10).randomElement() {
         let reply = try timed { try client.command(["GET", write.key]) }
         if case .error = reply {
-          history.withLock { $0.errors.append("GET: \(reply)") }
+          history.withLock { $0.note(reply, to: "GET") }
         } else if reply != .text(write.value) {
           history.withLock { $0.wrongReads.append(History.WrongRead(write: write, reply: reply)) }
         }
@@ -112,10 +112,12 @@ final class Load: Sendable {
         case .integer(let value):
           history.counters[key]?.acknowledged.append(.now)
           if !(1...asked ~= value) { history.counters[key]?.wrongReplies.append(value) }
-        case .error(let text) where text.hasPrefix("UNCERTAIN "):
+        case .error where ["UNCERTAIN", "UNREPLICATED"].contains(reply.errorWord):
           history.counters[key]?.uncertain += 1
+          history.note(reply, to: "INCR")
         case .error(let text) where text.hasPrefix("NOMASTER "):
           history.counters[key]?.refused.append(text)
+          history.note(reply, to: "INCR")
         default: history.errors.append("INCR: \(reply)")
         }
       }
@@ -136,9 +138,11 @@ final class Load: Sendable {
         switch reply {
         case .integer(let length) where 1...Int64(round) ~= length:
           history.lists[key]?.acknowledged[round] = .now
-        case .error(let text) where text.hasPrefix("UNCERTAIN "):
+        case .error where ["UNCERTAIN", "UNREPLICATED"].contains(reply.errorWord):
           history.lists[key]?.uncertain.insert(round)
-        case .error(let text) where text.hasPrefix("NOMASTER "): break
+          history.note(reply, to: "RPUSH")
+        case .error(let text) where text.hasPrefix("NOMASTER "):
+          history.note(reply, to: "RPUSH")
         default: history.errors.append("RPUSH: \(reply)")
         }
       }

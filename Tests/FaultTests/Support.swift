@@ -98,7 +98,31 @@ extension Daemon {
   }
 }
 
+/// Whether tests that take many minutes run too (`Tests/run --long`).
+let isLongRun = getenv("HOLDFAST_LONG").map { String(cString: $0) } == "1"
+
 extension Topology {
+  /// `SENTINEL FAILOVER`, again while the last failover's end makes sentinels refuse it.
+  func commandFailoverWhenAllowed(by sentinel: Node? = nil) async throws {
+    try await eventually("SENTINEL FAILOVER accepted", within: 30_000, every: 100) {
+      try await self.commandFailover(by: sentinel)
+      return true
+    }
+  }
+
+  /// Sentinels look every second instead of every ten, and take a promotion that is not theirs back
+  /// after two instead of eight.
+  func hastenSentinels() async throws {
+    for sentinel in sentinels {
+      let reply = try await sentinel.query([
+        "SENTINEL", "DEBUG", "info-period", "1000", "publish-period", "500",
+      ])
+      guard reply == .simple("OK") else {
+        throw LabError.failed("\(sentinel): SENTINEL DEBUG: \(reply)")
+      }
+    }
+  }
+
   /// The master that the daemon uses, once a majority of the sentinels names it too: it may know of
   /// a promotion before they say so.
   func masterAgreed(with daemon: Daemon) async throws -> Node {
