@@ -118,7 +118,13 @@ final class Cluster {
       case .publish(let view): publish(view)
       case .note(let text):
         note("\(text)")
-        if case .generationAbandoned = text { hasAbandoned = true }
+        switch text {
+        case .generationAbandoned: hasAbandoned = true
+        // The leader told us and died before it told the others, which name the old master further on.
+        case .masterSwitched(_, _, _, _, let evidence) where evidence.contains("reset its epoch"):
+          hasAbandoned = true
+        default: break
+        }
       case .timeline, .watchSentinels: break
       }
     }
