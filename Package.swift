@@ -21,6 +21,8 @@ let package = Package(
     .executable(name: "holdfastd", targets: ["holdfastd"]),
     .executable(name: "holdfast-lab", targets: ["holdfast-lab"]),
     .library(name: "Failover", targets: ["Failover"]),
+    .library(name: "HoldfastClient", targets: ["HoldfastClient"]),
+    .library(name: "HoldfastClientCodable", targets: ["HoldfastClientCodable"]),
     .library(name: "RESP", targets: ["RESP"]),
     .library(name: "Proxy", targets: ["Proxy"]),
   ],
@@ -80,6 +82,11 @@ let package = Package(
       ] + nio,
       swiftSettings: strict),
 
+    // For apps in Swift.
+    .target(name: "HoldfastClient", dependencies: ["RESP"] + nio, swiftSettings: strict),
+    .target(
+      name: "HoldfastClientCodable", dependencies: ["HoldfastClient"], swiftSettings: strict),
+
     // Real Redis and Sentinel processes, for the demo, the tests and the benchmarks.
     .target(
       name: "RedisLab",
@@ -104,6 +111,10 @@ let package = Package(
     .testTarget(name: "SystemdTests", dependencies: ["Systemd"], swiftSettings: strict),
     .testTarget(
       name: "GatewayTests", dependencies: ["Gateway", "Sessions"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "HoldfastClientTests",
+      dependencies: ["HoldfastClient", "HoldfastClientCodable", "RESP", "RedisLab"],
       swiftSettings: strict),
     .testTarget(name: "FaultTests", dependencies: ["RedisLab", "RESP"], swiftSettings: strict),
   ],

@@ -275,6 +275,9 @@ extension Shard {
       connected_clients:\(connectedCount)\r
       blocked_clients:\(statistics.waiting)\r
       \r
+      # Stats\r
+      total_commands_processed:\(counters.commands)\r
+      \r
       # Persistence\r
       loading:0\r
       \r

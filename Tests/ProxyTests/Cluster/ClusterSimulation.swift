@@ -156,7 +156,9 @@ final class ClusterSimulation {
     }
     if cluster.rig.staleSends > 0 { cluster.complain("sent to a link of an older generation") }
     let epoch = cluster.tracker.status.configEpoch
-    if epoch < lastEpoch, !cluster.hasAbandoned { cluster.complain("epoch \(epoch) after \(lastEpoch)") }
+    if epoch < lastEpoch, !cluster.hasAbandoned {
+      cluster.complain("epoch \(epoch) after \(lastEpoch)")
+    }
     lastEpoch = epoch
   }
 
