@@ -22,7 +22,7 @@ public struct FailoverFigures: Sendable, Equatable {
   /// Commands answered `UNREPLICATED`.
   public var unreplicated = 0
   /// Writes acknowledged by a provisional generation that was given up.
-  public private(set) var possiblyLost = ProvisionalWrites()
+  public internal(set) var possiblyLost = ProvisionalWrites()
 
   /// Nothing happened.
   public init() {}
@@ -39,6 +39,21 @@ public struct FailoverFigures: Sendable, Equatable {
   }
 
   mutating func add(_ writes: ProvisionalWrites) { possiblyLost.add(writes) }
+
+  /// What was added since these were as `earlier`.
+  func without(_ earlier: FailoverFigures) -> FailoverFigures {
+    var later = self
+    later.waits.removeFirst(min(earlier.waits.count, waits.count))
+    later.waited -= earlier.waited
+    later.longestMilliseconds = later.waits.max().map { Int64($0) } ?? 0
+    later.resent -= earlier.resent
+    later.uncertain -= earlier.uncertain
+    later.noMaster -= earlier.noMaster
+    later.overloaded -= earlier.overloaded
+    later.unreplicated -= earlier.unreplicated
+    later.possiblyLost = ProvisionalWrites()
+    return later
+  }
 
   /// The wait that so many of a hundred did not exceed, in milliseconds; 0 where nobody waited.
   public func wait(percentile: Double) -> Int64 {

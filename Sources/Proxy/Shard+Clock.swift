@@ -10,6 +10,7 @@ extension Shard {
     now = nowMilliseconds
     endWaits()
     endRetries()
+    noteQuiet()
     tellFigures()
     expireHeld()
     askReplicas()
@@ -75,6 +76,34 @@ extension Shard {
     guard figures.total != figuresTold, view.failoverNumber > 0 else { return }
     figuresTold = figures.total
     actions.append(.figures(view.failoverNumber, figures))
+  }
+
+  /// A connection is lost before the control plane knows of a failover, so what that does to requests
+  /// is counted before the failover has a number. It belongs to the next one if that comes soon.
+  private static let quietAfterMilliseconds: Int64 = 5_000
+
+  func noteQuiet() {
+    let isQuiet =
+      view.state == .serving(isProvisional: false) && view.fence == nil && masterWaiters.isEmpty
+    if !isQuiet || figures.total != quietTotal {
+      quietTotal = figures.total
+      quietSinceMilliseconds = now
+    } else if now - quietSinceMilliseconds >= Self.quietAfterMilliseconds {
+      quietFigures = figures
+    }
+  }
+
+  /// The failover that has begun takes over what came since all was well.
+  func beginFigures() {
+    let all = figures
+    figures = quietFigures
+    figures.possiblyLost = all.possiblyLost
+    tellFigures()
+    figures = all.without(quietFigures)
+    quietFigures = FailoverFigures()
+    quietTotal = figures.total
+    quietSinceMilliseconds = now
+    figuresTold = 0
   }
 
   private func endWaits() {

@@ -11,17 +11,13 @@ extension Shard {
     now = nowMilliseconds
     let isNewGeneration = view.generation != self.view.generation
     let wasFenced = isFenced
-    let wasProvisional = isProvisional
     let isNewFailover = view.failoverNumber != self.view.failoverNumber
-    if isNewFailover {
-      tellFigures()
-      figures = FailoverFigures()
-      figuresTold = 0
-    }
+    // Whatever came between: nobody has confirmed them. They belong to the failover so far.
+    if isNewGeneration, provisional.count > 0 { endProvisional(isAbandoned: true) }
+    if isNewFailover { beginFigures() }
     self.view = view
     if isNewGeneration {
       isFenced = view.fence != nil
-      if wasProvisional { endProvisional(isAbandoned: true) }
       groupErrors = [:]
       for case let link? in links where link.state != .idle && link.generation != view.generation {
         lose(link, event: nil)
@@ -33,7 +29,7 @@ extension Shard {
       endHeldOfOldGenerations()
       restartNatives()
     } else {
-      if wasProvisional, !isProvisional, view.isServing { endProvisional(isAbandoned: false) }
+      if !isProvisional, view.isServing { endProvisional(isAbandoned: false) }
       followFence(was: wasFenced)
     }
     switch view.state {

@@ -59,6 +59,11 @@ public final class Shard {
   var figures = FailoverFigures()
   /// ``FailoverFigures/total`` when they were last told.
   var figuresTold = 0
+  /// They as they were when all had been well for a while: what came later may be the first sign of
+  /// the next failover.
+  var quietFigures = FailoverFigures()
+  var quietTotal = 0
+  var quietSinceMilliseconds: Int64 = 0
   /// All failovers this daemon knows of, the oldest first; for `HOLDFAST.FAILOVERS`.
   public var reports: [FailoverReport] = []
 

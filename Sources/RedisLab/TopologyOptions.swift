@@ -38,7 +38,9 @@ public struct TopologyOptions: Sendable {
 
   func redisConfiguration(announcedPort: Int, replicaOf master: Int?) -> [String] {
     var lines = [
-      "save \"\"", "appendonly \(appendOnly ? "yes" : "no")", "repl-diskless-sync-delay 0",
+      "save \"\"", "appendonly \(appendOnly ? "yes" : "no")",
+      // By default a write may be answered before it reaches the file, while the disk is busy.
+      "appendfsync always", "repl-diskless-sync-delay 0",
       "tcp-backlog 511", "replica-announce-ip 127.0.0.1", "replica-announce-port \(announcedPort)",
       // Replicas find out soon that a frozen or cut-off master is gone.
       "repl-ping-replica-period 1",

@@ -59,7 +59,6 @@ struct FailoverReportTests {
       #expect(report.number("possibly-lost-bytes") ?? 0 >= 0, "\(report)")
       try await history.verify(
         at: try await lab.masterAgreed(with: daemon), excused: recorder.secondFailover(after: old))
-      print("PLANNED \(report)")
     }
   }
 
