@@ -5,6 +5,7 @@ extension CommandTable {
     .local("AUTH", -2, .auth),
     .local("ECHO", 2, .echo),
     .local("HELLO", -1, .hello),
+    .local("HOLDFAST.LOCKS", 1, .lock),
     .local("HOLDFAST.PING", 1, .holdfastPing),
     .local("SESSION.ATTACH", -1, .session),
     .local("SESSION.BIND", -1, .session),

@@ -8,6 +8,11 @@ extension LockTable {
     _ arguments: [[UInt8]], of client: LockClient, nowMilliseconds now: Int64,
     random: inout some RandomNumberGenerator
   ) {
+    if let name = arguments.first,
+      String(decoding: name, as: UTF8.self).uppercased() == Self.listing
+    {
+      return answer(client, list(now))
+    }
     do throws(Refusal) {
       guard let request = try LockRequest.parse(arguments, configuration, sessions) else {
         return answer(client, .noSession)
@@ -26,6 +31,22 @@ extension LockTable {
     } catch {
       answer(client, .error(error.text))
     }
+  }
+
+  /// What operators ask for.
+  private static let listing = "HOLDFAST.LOCKS"
+
+  /// Each lock by a name that gives no session away: holder's pid and uid, time left, waiters.
+  private func list(_ now: Int64) -> SessionReply {
+    let rows = views(nowMilliseconds: now).sorted { $0.handle < $1.handle }.map { view in
+      RESPValue.map(
+        [
+          ("lock", .text(view.handle)), ("pid", view.pid.map { .integer(Int64($0)) } ?? .null),
+          ("uid", view.uid.map { .integer(Int64($0)) } ?? .null),
+          ("ttl", .integer(view.ttlMilliseconds)), ("waiters", .integer(Int64(view.waiters))),
+        ].map { RESPValue.Pair(key: .text($0.0), value: $0.1) })
+    }
+    return .value(.array(rows))
   }
 
   private mutating func lock(

@@ -275,6 +275,12 @@ import Testing
     #expect(views.count == 1)
     #expect(views.first?.pid == 7 && views.first?.uid == 8 && views.first?.waiters == 1)
     #expect(views.first?.handle.count == 8)
+    rig.send(3, "holdfast.locks")
+    guard case .value(.array(let rows))? = rig.answers[3]?.last else {
+      Issue.record("no list")
+      return
+    }
+    #expect(rows.count == 1 && rows[0].dictionary?["pid"] == .integer(7))
     rig.table.answered(999, .null, nowMilliseconds: rig.now, random: &rig.random)
   }
 }
