@@ -3,8 +3,27 @@ import RESP
 
 extension HoldfastClient {
   /// Takes a session's lock, which belongs to this process; waits for it up to so many milliseconds.
+  ///
+  /// Throws `CancellationError` at once when its task is cancelled; a lock that is granted after that is freed.
   public func lock(
     _ id: SessionID, ttlMilliseconds: Int = 10_000, waitMilliseconds: Int = 0
+  ) async throws -> SessionLock {
+    let (answers, answer) = AsyncThrowingStream.makeStream(of: SessionLock.self)
+    Task {
+      do {
+        let lock = try await askForLock(id, ttlMilliseconds, waitMilliseconds)
+        if case .terminated = answer.yield(lock) { try await unlock(id, lock.token) }
+        answer.finish()
+      } catch {
+        answer.finish(throwing: error)
+      }
+    }
+    for try await lock in answers { return lock }
+    throw CancellationError()
+  }
+
+  private func askForLock(
+    _ id: SessionID, _ ttlMilliseconds: Int, _ waitMilliseconds: Int
   ) async throws -> SessionLock {
     let words = Words(
       "SESSION.LOCK", id.text, "TTL", "\(ttlMilliseconds)", "WAIT", "\(waitMilliseconds)")

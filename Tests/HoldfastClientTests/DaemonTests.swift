@@ -93,6 +93,22 @@ struct DaemonTests {
     }
   }
 
+  @Test("A task that is cancelled while it waits for a lock ends at once, and its late lock is freed")
+  func cancelledWait() async throws {
+    try await withClient { client, daemon in
+      let id = try await client.create([1])
+      let held = try await client.lock(id)
+      let before = try await commands(daemon)
+      let waiting = Task { try await client.lock(id, waitMilliseconds: 60_000) }
+      while try await commands(daemon) == before { try await Task.sleep(for: .milliseconds(5)) }
+      waiting.cancel()
+      await #expect(throws: CancellationError.self) { try await waiting.value }
+      try await client.unlock(id, held.token)
+      // Within the time for which the late lock would be held.
+      #expect(try await client.withLock(id, waitMilliseconds: 5_000) { _ in true })
+    }
+  }
+
   @Test("A request's round trips: none, one, two")
   func roundTrips() async throws {
     try await withClient { client, daemon in
