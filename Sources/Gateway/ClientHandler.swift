@@ -45,6 +45,8 @@ final class ClientHandler: ChannelInboundHandler {
     context?.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
   }
 
+  func peerGroups() -> [UInt32] { context.map { PeerGroups.read($0.channel) } ?? [] }
+
   func close() {
     context?.close(promise: nil)
   }
@@ -60,6 +62,27 @@ final class ClientHandler: ChannelInboundHandler {
 
   func setReading(_ isReading: Bool) {
     try? context?.channel.syncOptions?.setOption(.autoRead, value: isReading)
+  }
+}
+
+/// The groups of a process behind a Unix-domain socket.
+enum PeerGroups {
+  /// As many as are looked at; a user with more is not recognized by them.
+  private struct Raw: Sendable {
+    var gids = InlineArray<64, UInt32>(repeating: 0)
+  }
+
+  private static let option = NIOBSDSocket.Option(rawValue: 59)  // SO_PEERGROUPS, Linux 4.13
+
+  /// Empty where the kernel does not say. Group 0 is left out: it stands for an empty place.
+  static func read(_ channel: any Channel) -> [UInt32] {
+    guard let provider = channel as? any SocketOptionProvider else { return [] }
+    var groups: [UInt32] = []
+    let asked: EventLoopFuture<Raw> = provider.unsafeGetSocketOption(level: .socket, name: option)
+    asked.assumeIsolated().whenSuccess { raw in
+      for index in raw.gids.indices where raw.gids[index] != 0 { groups.append(raw.gids[index]) }
+    }
+    return groups
   }
 }
 

@@ -4,6 +4,8 @@ import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
 import Proxy
+import RESP
+import Sessions
 
 /// The data plane: one listening socket, and shards that share its clients.
 public final class Gateway: Sendable {
@@ -76,6 +78,46 @@ public final class Gateway: Sendable {
     for shard in shards { shard.eventLoop.execute { shard.value.reportsChanged(reports) } }
     return reports
   }
+
+  /// Tells every client that watches.
+  public func push(_ event: RESPValue) {
+    for shard in shards { shard.eventLoop.execute { shard.value.pushEvent(event) } }
+  }
+
+  /// Puts settings to work that may change while clients are connected.
+  public func reconfigure(_ configuration: GatewayConfiguration) {
+    for shard in shards { shard.eventLoop.execute { shard.value.reconfigure(configuration) } }
+    locks.reconfigure(configuration.locks, sessions: configuration.proxy.sessions)
+  }
+
+  /// Every client's connection.
+  public func connections() async throws -> [ConnectionView] {
+    var all: [ConnectionView] = []
+    for shard in shards {
+      all += try await shard.eventLoop.submit { shard.value.shard.connections }.get()
+    }
+    return all
+  }
+
+  /// Every connection to Redis.
+  public func upstreams() async throws -> [UpstreamView] {
+    var all: [UpstreamView] = []
+    for shard in shards {
+      all += try await shard.eventLoop.submit { shard.value.shard.upstreams }.get()
+    }
+    return all
+  }
+
+  /// Locks given, refused and freed since the start.
+  public var lockStatistics: LockStatistics { locks.statistics }
+
+  /// Calls `answered` on each shard's loop once that has come to it: a shard that hangs never does.
+  public func knock(_ answered: @escaping @Sendable () -> Void) {
+    for shard in shards { shard.eventLoop.execute { answered() } }
+  }
+
+  /// How many shards there are.
+  public var shardCount: Int { shards.count }
 
   /// Counts of all shards together.
   public func statistics() async throws -> ShardStatistics {

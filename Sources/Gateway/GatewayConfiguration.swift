@@ -34,6 +34,10 @@ public struct GatewayConfiguration: Sendable {
   public var processesMax = 10_000
   /// Where ended sessions that no replica has confirmed are kept across a restart; nil: in memory alone.
   public var stateDirectory: String?
+  /// Answers operators' commands.
+  public var console: @Sendable (ConsoleAsk) async -> ConsoleAnswer = { _ in
+    ConsoleAnswer(.error("ERR this daemon has no console"))
+  }
   /// Told what belongs into the log. Must not block.
   public var note: @Sendable (GatewayNote) -> Void = { _ in }
   /// Asked at each connection, so that a changed secret is used at once; nil: no authentication.
@@ -53,6 +57,8 @@ public struct GatewayConfiguration: Sendable {
 public enum GatewayNote: Sendable, Equatable {
   /// Something in a native command.
   case session(SessionNote)
+  /// Something about clients.
+  case shard(ShardNote)
   /// What must stay denied across a restart could not be saved, for this reason.
   case denialsNotSaved(String)
 }

@@ -26,9 +26,13 @@ final class HostLocks: Sendable {
     state.withLockedValue { $0.shards = shards }
   }
 
+  func reconfigure(_ configuration: LockConfiguration, sessions: SessionConfiguration) {
+    state.withLockedValue { $0.table.reconfigure(configuration, sessions: sessions) }
+  }
+
   // MARK: Events
 
-  func ask(_ ask: LockAsk, from index: Int) {
+  func ask(_ ask: HostAsk, from index: Int) {
     let client = LockClient(
       connection: Self.key(ask.client, index), position: ask.position,
       process: ask.peer?.processKey, pid: ask.peer?.pid ?? 0, uid: ask.peer?.uid ?? 0)
@@ -146,7 +150,7 @@ final class HostLocks: Sendable {
     case .answer(let connection, let position, let reply):
       let (index, id) = Self.client(connection)
       let shard = shards[index]
-      shard.eventLoop.execute { shard.value.answerLock(id, position, reply) }
+      shard.eventLoop.execute { shard.value.answerAsk(id, position, reply) }
     }
   }
 

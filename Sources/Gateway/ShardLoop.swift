@@ -2,6 +2,7 @@
 import Failover
 import NIOCore
 import Proxy
+import RESP
 import Sessions
 
 /// One shard on its event loop: moves bytes between channels and ``Shard``, and carries its actions out.
@@ -10,7 +11,7 @@ import Sessions
 final class ShardLoop {
   let loop: any EventLoop
   let shard: Shard
-  let configuration: GatewayConfiguration
+  private(set) var configuration: GatewayConfiguration
   private let index: Int
   private let book: ReportBook
   private let denials: DenialBook
@@ -40,6 +41,7 @@ final class ShardLoop {
     self.configuration = configuration
     self.report = report
     shard = Shard(configuration: configuration.proxy)
+    shard.groupsOf = { [unowned self] in handler($0)?.peerGroups() ?? [] }
     scheduleTick()
   }
 
@@ -48,8 +50,12 @@ final class ShardLoop {
   // MARK: Events from channels
 
   func clientConnected(_ handler: ClientHandler, peer: Peer?) -> ClientID {
+    let needsGroups = configuration.proxy.access?.needsGroups ?? false
+    let groups = needsGroups ? handler.peerGroups() : []
     let known = peer.map {
-      Peer(pid: $0.pid, uid: $0.uid, gid: $0.gid, processKey: processes.key(of: $0.pid))
+      Peer(
+        pid: $0.pid, uid: $0.uid, gid: $0.gid, processKey: processes.key(of: $0.pid),
+        groups: groups)
     }
     let id = shard.clientConnected(peer: known, nowMilliseconds: nowMilliseconds)
     clientHandlers[id.slot] = handler
@@ -131,8 +137,8 @@ final class ShardLoop {
     scheduleEndOfTurn()
   }
 
-  func answerLock(_ id: ClientID, _ position: UInt64, _ reply: SessionReply) {
-    shard.answerLock(id, position, reply, nowMilliseconds: nowMilliseconds)
+  func answerAsk(_ id: ClientID, _ position: UInt64, _ reply: SessionReply) {
+    shard.answerAsk(id, position, reply, nowMilliseconds: nowMilliseconds)
     scheduleEndOfTurn()
   }
 
@@ -144,6 +150,32 @@ final class ShardLoop {
   func allow(_ denial: PendingDenial) { shard.allow(denial) }
 
   func reportsChanged(_ reports: [FailoverReport]) { shard.reports = reports }
+
+  func reconfigure(_ configuration: GatewayConfiguration) {
+    self.configuration = configuration
+    shard.reconfigure(configuration.proxy)
+  }
+
+  func pushEvent(_ event: RESPValue) {
+    shard.pushEvent(event, nowMilliseconds: nowMilliseconds)
+    if shard.hasWork { scheduleEndOfTurn() }
+  }
+
+  /// Answers a command of an operator; that takes as long as it takes, and never on this loop.
+  private func askConsole(_ ask: HostAsk) {
+    let words = ask.arguments.map { String(decoding: $0, as: UTF8.self) }
+    let question = ConsoleAsk(words: words, version: ask.version)
+    let bound = NIOLoopBound(self, eventLoop: loop)
+    Task { [console = configuration.console, loop] in
+      let answer = await console(question)
+      loop.execute {
+        if let isWatching = answer.isWatching {
+          bound.value.shard.setWatching(ask.client, isWatching)
+        }
+        bound.value.answerAsk(ask.client, ask.position, .value(answer.reply))
+      }
+    }
+  }
 
   func drain() {
     shard.drain(nowMilliseconds: nowMilliseconds)
@@ -207,6 +239,7 @@ final class ShardLoop {
     case .deny(let denial): denials.add(denial, from: index)
     case .allow(let denial): denials.remove(denial, from: index)
     case .lock(let ask): locks.ask(ask, from: index)
+    case .console(let ask): askConsole(ask)
     case .driverLock(let id, let peer, let name, let token, let milliseconds):
       locks.driverTook(
         name, id, peer, token: token, ttlMilliseconds: milliseconds,
@@ -217,6 +250,7 @@ final class ShardLoop {
     case .connectionGone(let id): locks.connectionGone(id, from: index)
     case .connectionSettled(let id): locks.connectionSettled(id, from: index)
     case .processSettled(let key): locks.processSettled(key, from: index)
+    case .note(let note): configuration.note(.shard(note))
     case .sessionNote(let note): configuration.note(.session(note))
     case .figures(let number, let figures): book.record(figures, shard: index, failover: number)
     }

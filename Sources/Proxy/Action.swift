@@ -23,7 +23,9 @@ public enum Action: Equatable, Sendable {
   /// Redis and a replica know that these are over.
   case allow(PendingDenial)
   /// Ask the host's queue of locks.
-  case lock(LockAsk)
+  case lock(HostAsk)
+  /// Ask the operator's console.
+  case console(HostAsk)
   /// Tell it of a lock that a framework's driver has taken, with its token and time.
   case driverLock(ClientID, Peer?, LockName, token: [UInt8], ttlMilliseconds: Int64)
   /// A driver has freed one.
@@ -36,6 +38,8 @@ public enum Action: Equatable, Sendable {
   case connectionSettled(ClientID)
   /// Nothing of this process, which is gone, can reach Redis from this shard any more.
   case processSettled(UInt64)
+  /// Something about clients belongs into the log.
+  case note(ShardNote)
   /// Something in a native command belongs into the log.
   case sessionNote(SessionNote)
   /// Tell what requests have gone through so far in the failover of this number.
@@ -64,6 +68,10 @@ public struct ShardStatistics: Sendable, Equatable {
   public var overloaded: UInt64 = 0
   /// Writes answered `UNREPLICATED`.
   public var unreplicated: UInt64 = 0
+  /// Commands and connections refused by access rules.
+  public var denied: UInt64 = 0
+  /// Clients refused or cut off by limits.
+  public var refusedClients: UInt64 = 0
   /// Longest wait of a request for a master so far, in milliseconds.
   public var longestWaitMilliseconds: Int64 = 0
 
@@ -82,6 +90,8 @@ public struct ShardStatistics: Sendable, Equatable {
     left.noMaster += right.noMaster
     left.overloaded += right.overloaded
     left.unreplicated += right.unreplicated
+    left.denied += right.denied
+    left.refusedClients += right.refusedClients
     left.longestWaitMilliseconds = max(left.longestWaitMilliseconds, right.longestWaitMilliseconds)
   }
 }

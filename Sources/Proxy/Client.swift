@@ -126,6 +126,13 @@ public final class Client {
   var shardSubscriptionCount = 0
   var isStreaming = false
   var keysScan: KeysScan?
+  /// What it may do; nil: all but administration.
+  var rule: AccessPolicy.Rule?
+  /// Commands without a reply that it may have, and their bytes.
+  var requestsMax: Int
+  var bytesMax: Int
+  /// Commands it has sent.
+  var commandCount: UInt64 = 0
   /// It has asked the queue of locks for something.
   var hasLocks = false
   /// The daemon itself, for native commands of its own.
@@ -145,6 +152,8 @@ public final class Client {
     scanner = RequestScanner(limits: configuration.requestLimits)
     database = configuration.database
     durability = configuration.durability
+    requestsMax = configuration.inFlightPerClientMax
+    bytesMax = configuration.inFlightBytesPerClientMax
     linkChoice = Int(id.slot) + Int(id.serial)
   }
 

@@ -24,8 +24,8 @@ public enum LocalCommand: UInt8, Sendable, CaseIterable {
   case readonly, readwrite
   case keys
   case wait, waitAOF
-  case holdfastPing, holdfastDurability, holdfastFailovers
-  case session, lock
+  case holdfastPing, holdfastDurability, holdfastFailovers, holdfastLocks
+  case session, lock, console
 }
 
 /// Why a command needs a connection of its own.

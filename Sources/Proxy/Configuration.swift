@@ -66,6 +66,8 @@ public struct ProxyConfiguration: Sendable {
   public var driverLocks: DriverLocks?
   /// Ended sessions that no replica has confirmed; older ones are no longer denied where there are more.
   public var denialsMax = 10_000
+  /// Who may do what; nil: everyone everything.
+  public var access: AccessPolicy?
   /// The daemon's version, for `INFO` and `HELLO`.
   public var version = "0.1.0"
 
@@ -85,9 +87,15 @@ public struct Peer: Sendable, Equatable {
   /// Names the process for as long as it lives; nil where it cannot be watched.
   public let processKey: UInt64?
 
+  /// Groups besides its own, where a rule asks for them.
+  public let groups: [UInt32]
+
   /// A peer's credentials as the kernel gives them.
-  public init(pid: Int32, uid: UInt32, gid: UInt32, processKey: UInt64? = nil) {
+  public init(
+    pid: Int32, uid: UInt32, gid: UInt32, processKey: UInt64? = nil, groups: [UInt32] = []
+  ) {
     self.processKey = processKey
+    self.groups = groups
     self.pid = pid
     self.uid = uid
     self.gid = gid

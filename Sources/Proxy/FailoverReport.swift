@@ -9,13 +9,6 @@ public struct FailoverReport: Sendable, Equatable {
   /// What all shards' requests went through.
   public var figures: FailoverFigures
 
-  fileprivate enum Value {
-    case text(String)
-    case integer(Int64)
-    case list([String])
-    case null
-  }
-
   /// Steps with their time in milliseconds since the first sign, those that happened.
   public var steps: [(name: String, milliseconds: Int64)] {
     let times: [(String, Int64?)] = [
@@ -41,29 +34,28 @@ public struct FailoverReport: Sendable, Equatable {
   }
 
   /// Names and values, as `HOLDFAST.FAILOVERS` gives them.
-  fileprivate var fields: [(String, Value)] {
-    func text(_ value: String) -> Value { .text(value) }
-    func number(_ value: Int) -> Value { .integer(Int64(value)) }
-    var fields: [(String, Value)] = [
-      ("number", .integer(Int64(timeline.number))), ("kind", text(timeline.kind.rawValue)),
-      ("outcome", text(timeline.outcome.rawValue)), ("old", text("\(timeline.oldAddress)")),
-      ("new", timeline.newAddress.map { text("\($0)") } ?? .null),
+  public var value: RESPValue {
+    var fields: [(String, RESPValue)] = [
+      ("number", .integer(Int64(timeline.number))), ("kind", .text(timeline.kind.rawValue)),
+      ("outcome", .text(timeline.outcome.rawValue)), ("old", .text("\(timeline.oldAddress)")),
+      ("new", timeline.newAddress.map { .text("\($0)") } ?? .null),
       ("epoch", timeline.epoch.map { .integer(Int64($0)) } ?? .null),
-      ("evidence", text(timeline.evidence)),
+      ("evidence", .text(timeline.evidence)),
     ]
     fields += steps.map { ("\($0.name)-ms", .integer($0.milliseconds)) }
     fields += [
-      ("waited", number(figures.waited)),
+      ("waited", .count(figures.waited)),
       ("wait-p50-ms", .integer(figures.wait(percentile: 50))),
       ("wait-p99-ms", .integer(figures.wait(percentile: 99))),
-      ("wait-max-ms", .integer(figures.longestMilliseconds)), ("resent", number(figures.resent)),
-      ("uncertain", number(figures.uncertain)), ("nomaster", number(figures.noMaster)),
-      ("overloaded", number(figures.overloaded)), ("unreplicated", number(figures.unreplicated)),
+      ("wait-max-ms", .integer(figures.longestMilliseconds)),
+      ("resent", .count(figures.resent)), ("uncertain", .count(figures.uncertain)),
+      ("nomaster", .count(figures.noMaster)), ("overloaded", .count(figures.overloaded)),
+      ("unreplicated", .count(figures.unreplicated)),
       ("possibly-lost-bytes", timeline.possiblyLostBytes.map { .integer($0) } ?? .null),
-      ("possibly-lost-writes", number(figures.possiblyLost.count)),
-      ("possibly-lost", .list(figures.possiblyLost.list)),
+      ("possibly-lost-writes", .count(figures.possiblyLost.count)),
+      ("possibly-lost", .array(figures.possiblyLost.list.map { .text($0) })),
     ]
-    return fields
+    return .fields(fields)
   }
 }
 
@@ -116,21 +108,7 @@ extension Shard {
     let version = client.version
     reply(client) { out in
       out.writeArrayHeader(count)
-      for report in self.reports.suffix(count).reversed() {
-        let fields = report.fields
-        out.writeMapHeader(fields.count, version)
-        for (name, value) in fields {
-          out.writeBulk(name)
-          switch value {
-          case .text(let text): out.writeBulk(text)
-          case .integer(let number): out.writeInteger(number)
-          case .null: out.writeNull(version)
-          case .list(let texts):
-            out.writeArrayHeader(texts.count)
-            for text in texts { out.writeBulk(text) }
-          }
-        }
-      }
+      for report in self.reports.suffix(count).reversed() { out.write(report.value, version) }
     }
   }
 }

@@ -12,8 +12,8 @@ struct NativeRun {
     case denial(PendingDenial, failures: Int)
     /// The queue of locks': one call, whose answer it is told under this name.
     case call(ticket: UInt64)
-    /// A client's, and the queue of locks answers it.
-    case lock(isSilent: Bool)
+    /// A client's, and the host answers it.
+    case asked(isSilent: Bool)
   }
 
   /// What it waits for.
@@ -26,11 +26,11 @@ struct NativeRun {
     case confirmation
     /// This time.
     case time(Int64)
-    /// The queue of locks.
-    case lock
+    /// The host: its queue of locks, or its console.
+    case host
   }
 
-  /// Nil where what comes next is decided by the queue of locks.
+  /// Nil where what comes next is decided outside of the shard.
   var operation: SessionOperation?
   let purpose: Purpose
   /// The call that it is about.
@@ -43,7 +43,7 @@ struct NativeRun {
   var isHeldBack: Bool {
     switch wait {
     case .reply, .confirmation: false
-    case .master, .time, .lock: true
+    case .master, .time, .host: true
     }
   }
 }

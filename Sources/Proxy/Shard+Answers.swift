@@ -24,9 +24,15 @@ extension Shard {
 
   /// Cuts off a client that does not read, or the one that reads least where all together hold too much.
   func limitOutput(_ client: Client) {
-    if client.unreadBytes > configuration.outputBytesPerClientMax { abort(client) }
+    if client.unreadBytes > configuration.outputBytesPerClientMax {
+      refuseByLimit(client, "limits.outputBytesPerClient")
+      abort(client)
+    }
     guard outputBytes > configuration.outputBytesMax else { return }
-    if let largest = clients.all.max(by: { $0.unreadBytes < $1.unreadBytes }) { abort(largest) }
+    if let largest = clients.all.max(by: { $0.unreadBytes < $1.unreadBytes }) {
+      refuseByLimit(largest, "limits.outputBytesTotal")
+      abort(largest)
+    }
   }
 
   /// Whether the command that is being taken gets no reply (`CLIENT REPLY`).

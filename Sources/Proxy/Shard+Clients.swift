@@ -14,6 +14,10 @@ extension Shard {
     setDurability(client, configuration.durability, isNew: true)
     if connectedCount > configuration.clientsMax {
       reply(client) { $0.writeError("ERR max number of clients reached") }
+      refuseByLimit(client, "limits.clients")
+      close(client)
+    } else if let refusal = admit(client) {
+      reply(client) { $0.writeError(refusal) }
       close(client)
     }
     return client.id
@@ -57,6 +61,7 @@ extension Shard {
     clients.remove(id)
     abandonLease(of: client)
     if !driverQueues.isEmpty { dropDriverWaits(of: id) }
+    if !watchers.isEmpty { watchers.remove(id) }
     noteConnectionEnd(client)
     settleEndings()
   }
@@ -119,8 +124,8 @@ extension Shard {
     case .settle: guard client.order.isSettled else { return }
     case .inFlight:
       // Half, so that a client does not alternate between waiting and going on at every reply.
-      guard client.order.outstanding <= configuration.inFlightPerClientMax / 2,
-        client.inFlightBytes <= configuration.inFlightBytesPerClientMax / 2
+      guard client.order.outstanding <= client.requestsMax / 2,
+        client.inFlightBytes <= client.bytesMax / 2
       else { return }
     }
     unblock(client)
@@ -174,11 +179,17 @@ extension Shard {
       return false
     }
     // Local replies too are held while those before them are due.
-    guard client.order.outstanding < configuration.inFlightPerClientMax else {
+    guard client.order.outstanding < client.requestsMax else {
       client.block = .inFlight
       return false
     }
     let index = table.find(arguments)
+    client.commandCount += 1
+    if let rule = client.rule, let refusal = accessRefusal(client, rule, index, arguments) {
+      if client.transaction == .open { client.isTransactionPoisoned = true }
+      reply(client) { $0.writeError(refusal) }
+      return true
+    }
     if client.lease != nil || client.transaction != .none {
       return takePinned(client, index, arguments, frame)
     }
@@ -257,8 +268,8 @@ extension Shard {
 
   /// Whether a client has room for one more command in flight; if not, it waits for its replies.
   func hasRoom(_ client: Client, _ frame: UnsafeRawBufferPointer) -> Bool {
-    if client.order.outstanding < configuration.inFlightPerClientMax,
-      client.inFlightBytes + frame.count <= configuration.inFlightBytesPerClientMax
+    if client.order.outstanding < client.requestsMax,
+      client.inFlightBytes + frame.count <= client.bytesMax
         || client.inFlightBytes == 0
     {
       return true

@@ -111,6 +111,7 @@ extension Shard {
     let waiting = masterWaiters + Array(leaseWaiters)
     masterWaiters.removeAll { isWaitOver($0) || !isWaitingForMaster($0) }
     leaseWaiters.removeAll { isWaitOver($0) || clients[$0]?.block != .lease }
+    if isPoolExhausted { notePool() }
     for id in waiting {
       guard let client = clients[id], client.block == .lease || isWaitingForMaster(id),
         client.deadlineMilliseconds <= now

@@ -35,6 +35,20 @@ extension Shard {
     client.link.map { !$0.predecessors.isEmpty } ?? false
   }
 
+  /// Transitions only: a client waits although no more connections may be made, and none does any more.
+  func notePool() {
+    let leased = links.reduce(0) { $0 + ($1.map(isLeased) ?? false ? 1 : 0) }
+    let isExhausted = !leaseWaiters.isEmpty && leased >= configuration.leasesMax
+    guard isExhausted != isPoolExhausted else { return }
+    isPoolExhausted = isExhausted
+    actions.append(.note(isExhausted ? .poolExhausted(leased: leased) : .poolRecovered))
+  }
+
+  private func isLeased(_ link: Link) -> Bool {
+    if case .leased = link.purpose { return true }
+    return false
+  }
+
   private func awaitLease(_ client: Client) -> Bool {
     guard !client.isFailingFast else {
       noteOverloaded()
@@ -44,6 +58,7 @@ extension Shard {
     startWaiting(client, .lease)
     leaseWaiters.append(client.id)
     makeSpares()
+    notePool()
     return false
   }
 

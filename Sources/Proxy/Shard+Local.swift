@@ -44,8 +44,13 @@ extension Shard {
       }
     case .session: return takeNative(client, arguments)
     case .lock: return takeLock(client, arguments)
+    case .holdfastLocks:
+      return mayAdminister(client, arguments) ? takeLock(client, arguments) : true
+    case .console:
+      return mayAdminister(client, arguments) ? takeConsole(client, arguments) : true
     case .holdfastDurability: takeDurability(client, arguments)
-    case .holdfastFailovers: describeFailovers(client, arguments)
+    case .holdfastFailovers:
+      if mayAdminister(client, arguments) { describeFailovers(client, arguments) }
     case .holdfastPing: reply(client) { $0.writeSimple(self.view.isServing ? "READY" : "WAITING") }
     case .command, .commandCount, .commandInfo, .commandDocs, .commandGetKeys, .commandList:
       describeCommands(client, command, arguments)

@@ -14,23 +14,26 @@ extension Shard {
       return false
     }
     guard !mayStillExecute(client) else { return awaitMaster(client) }
-    let position = client.order.issue()
-    counters.commands += 1
     client.hasLocks = true
-    client.block = .settle
-    var run = NativeRun(operation: nil, purpose: .lock(isSilent: isSilent(client)))
-    run.wait = .lock
-    client.natives[position] = run
-    actions.append(
-      .lock(
-        LockAsk(
-          client: client.id, position: position, peer: client.peer,
-          arguments: (0..<arguments.count).map { Array(arguments[$0]) })))
+    actions.append(.lock(ask(client, arguments)))
     return true
   }
 
-  /// The queue of locks answers a client.
-  public func answerLock(
+  /// A command that is answered outside of the shard; what comes after it waits.
+  func ask(_ client: Client, _ arguments: RequestArguments) -> HostAsk {
+    let position = client.order.issue()
+    counters.commands += 1
+    client.block = .settle
+    var run = NativeRun(operation: nil, purpose: .asked(isSilent: isSilent(client)))
+    run.wait = .host
+    client.natives[position] = run
+    return HostAsk(
+      client: client.id, position: position, peer: client.peer, version: client.version,
+      arguments: (0..<arguments.count).map { Array(arguments[$0]) })
+  }
+
+  /// The host answers a client.
+  public func answerAsk(
     _ id: ClientID, _ position: UInt64, _ answer: SessionReply, nowMilliseconds: Int64
   ) {
     now = nowMilliseconds
@@ -119,14 +122,16 @@ struct Ending {
   var marks: [(link: LinkID, count: UInt64)]?
 }
 
-/// What `SESSION.LOCK` and its like ask of the host's queue of locks.
-public struct LockAsk: Sendable, Equatable {
-  /// Who asks; the answer goes to ``Shard/answerLock(_:_:_:nowMilliseconds:)`` with both.
+/// A command that the host answers, not the shard: about locks, or an operator's.
+public struct HostAsk: Sendable, Equatable {
+  /// Who asks; the answer goes to ``Shard/answerAsk(_:_:_:nowMilliseconds:)`` with both.
   public let client: ClientID
   /// Which of its commands it is.
   public let position: UInt64
   /// The process behind it, if known.
   public let peer: Peer?
+  /// What its connection speaks.
+  public let version: RESPVersion
   /// The command's words.
   public let arguments: [[UInt8]]
 }

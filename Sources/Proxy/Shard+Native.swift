@@ -182,7 +182,7 @@ extension Shard {
     for (id, position) in waiting {
       guard let client = clients[id], var run = client.natives[position] else { continue }
       switch run.wait {
-      case .reply, .confirmation, .lock: continue
+      case .reply, .confirmation, .host: continue
       case .time(let time):
         guard time <= now else {
           nativeWaiters.append((id, position))
@@ -233,7 +233,7 @@ extension Shard {
       } else {
         retryLater(denial, failures: failures + 1)
       }
-    case .lock(let isSilent):
+    case .asked(let isSilent):
       if !isSilent { answer.write(into: &bytes, client.version) }
     case .call: break
     }

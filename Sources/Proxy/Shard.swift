@@ -11,7 +11,7 @@ import Sessions
 /// walks the queue of a lost link, `+Leases` has the pinned connections, `+Local` what the daemon answers itself,
 /// `+Clock` all that time does.
 public final class Shard {
-  let configuration: ProxyConfiguration
+  var configuration: ProxyConfiguration
   let table = CommandTable.standard
   let scriptLoad: CommandIndex?
 
@@ -75,6 +75,14 @@ public final class Shard {
   /// The generation whose process was given them.
   var scriptsGeneration: UInt64 = 0
   var isDraining = false
+  /// A client's groups besides its own, asked of the kernel when a rule depends on them.
+  public var groupsOf: (ClientID) -> [UInt32] = { _ in [] }
+  /// When the log was last told of something.
+  var notedMilliseconds: [String: Int64] = [:]
+  /// Whether the log was told that no connection can be leased.
+  var isPoolExhausted = false
+  /// Clients that are pushed every event of the daemon.
+  var watchers: Set<ClientID> = []
   var groupsCheckedMilliseconds: Int64 = 0
   var counters = ShardStatistics()
 

@@ -45,6 +45,17 @@ public enum RESPValue: Equatable, Sendable {
 }
 
 extension RESPValue {
+  /// A bulk string of this text.
+  public static func text(_ text: String) -> RESPValue { .bulk(Array(text.utf8)) }
+
+  /// An integer that counts something.
+  public static func count(_ value: Int) -> RESPValue { .integer(Int64(value)) }
+
+  /// A map with these names, in this order.
+  public static func fields(_ fields: [(String, RESPValue)]) -> RESPValue {
+    .map(fields.map { Pair(key: .text($0.0), value: $0.1) })
+  }
+
   /// The text of a simple, bulk or verbatim string; what is not UTF-8 in it is repaired.
   public var text: String? {
     switch self {

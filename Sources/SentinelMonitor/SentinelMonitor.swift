@@ -18,6 +18,7 @@ public final class SentinelMonitor: Sendable {
   private let onTimeline: @Sendable (FailoverTimeline) -> Void
   private let inbox = Inbox()
   private let tickMilliseconds = Atomic<Int64>(20)
+  private let knocks = Mutex<[@Sendable () -> Void]>([])
   private let lastStatus = Mutex(MonitorStatus())
 
   /// Makes a monitor; nothing happens before `run`. `onView`, `onNote` and `onTimeline` (each change
@@ -48,6 +49,7 @@ public final class SentinelMonitor: Sendable {
         tickMilliseconds.store(Self.tickMilliseconds(loop.pace), ordering: .relaxed)
         let status = loop.status
         lastStatus.withLock { $0 = status }
+        answerKnocks()
       }
       loop.end()
       tasks.cancelAll()
@@ -62,6 +64,20 @@ public final class SentinelMonitor: Sendable {
   /// What is known now.
   public func status() async -> MonitorStatus {
     lastStatus.withLock { $0 }
+  }
+
+  /// Calls `answered` once the loop has come to it: one that hangs never does.
+  public func knock(_ answered: @escaping @Sendable () -> Void) {
+    // A loop that hangs is knocked at a few times, not for ever.
+    knocks.withLock { if $0.count < 16 { $0.append(answered) } }
+  }
+
+  private func answerKnocks() {
+    let waiting = knocks.withLock { knocks in
+      defer { knocks = [] }
+      return knocks
+    }
+    for answered in waiting { answered() }
   }
 
   private func tick() async {

@@ -70,7 +70,3 @@ extension SessionReply {
     .value(.map(pairs.map { RESPValue.Pair(key: .bulk(Array($0.0.utf8)), value: $0.1) }))
   }
 }
-
-extension RESPValue {
-  static func text(_ text: String) -> RESPValue { .bulk(Array(text.utf8)) }
-}

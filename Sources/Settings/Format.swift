@@ -183,3 +183,25 @@ enum Bytes {
     return overflows ? nil : bytes
   }
 }
+
+extension Format where Value == AccessRule {
+  /// A rule about clients.
+  static var accessRule: Format {
+    Format(
+      "words of the form uid=NAME+NAME, gid=NAME, allow=read+write+session+admin, "
+        + "commands=NAME+NAME, keys=PREFIX+PREFIX, databases=0+1, connections=N, requests=N or "
+        + "bytes=N, with a uid or gid among them",
+      text: { $0.text }, parse: { AccessRule($0) })
+  }
+}
+
+extension Format where Value == String {
+  /// A loopback address with its port, or a socket's path.
+  static var metricsAddress: Format {
+    Format("127.0.0.1:port, [::1]:port, localhost:port or a path", text: { $0 }) { text in
+      if text.hasPrefix("/") { return text.utf8.count <= 107 ? text : nil }
+      guard let address = HostPort(text) else { return nil }
+      return ["127.0.0.1", "::1", "localhost"].contains(address.host) ? text : nil
+    }
+  }
+}

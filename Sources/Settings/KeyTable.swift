@@ -66,6 +66,7 @@ enum KeyTable {
     + section("sessions", \.sessions, sessions)
     + section("locks", \.locks, locks) + section("limits", \.limits, limits)
     + section("commands", \.commands, commands)
+    + section("access", \.access, access) + section("metrics", \.metrics, metrics)
     + section("shutdown", \.shutdown, shutdown)
     + section("log", \.log, log)
 
@@ -282,6 +283,18 @@ extension KeyTable {
   private static let commands: [Field<Settings.Commands>] = [
     Field("open", \.open, .list(of: .command), "refused commands that are let through"),
     Field("keysMax", \.keysMax, .integer(0...1_000_000), unit: "keys", "the most KEYS returns"),
+  ]
+
+  private static let access: [Field<Settings.Access>] = [
+    Field(
+      "adminGroup", \.adminGroup, .optional(.word("a group's name", bytesMax: 32)),
+      "whose members may administer"),
+    Field("rules", \.rules, .list(of: .accessRule), "what the clients of some users may do"),
+  ]
+
+  private static let metrics: [Field<Settings.Metrics>] = [
+    Field(
+      "listen", \.listen, .optional(.metricsAddress), "where Prometheus finds the daemon's figures")
   ]
 
   private static let shutdown: [Field<Settings.Shutdown>] = [

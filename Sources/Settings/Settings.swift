@@ -27,6 +27,10 @@ public struct Settings: Sendable, Equatable {
   /// Which commands are open.
   public var commands = Commands()
   /// The graceful stop.
+  public var access = Access()
+  /// Figures for Prometheus.
+  public var metrics = Metrics()
+  /// The graceful stop.
   public var shutdown = Shutdown()
   /// What is logged.
   public var log = Log()

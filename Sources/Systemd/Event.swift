@@ -60,6 +60,8 @@ public enum Event: String, Sendable, CaseIterable {
   case poolRecovered = "a2dc71542ca0409a80fe6e58c9359c4e"
   /// A client was refused or cut off by a limit.
   case clientRefused = "12a9f8ceef6845fbafb39a0b2ae81093"
+  /// A rule of `access` has refused a client.
+  case accessRefused = "b0c1b6bd6c0346c4a0f47e5a9c3cbb3c"
   /// A session was used from an address that it is not bound to.
   case bindingMismatch = "7f1713fcee1b4562832db3f4706447aa"
   /// What must stay denied across a restart could not be written to the state directory.
@@ -76,4 +78,14 @@ public enum Event: String, Sendable, CaseIterable {
   case stopped = "5eb78b6fb69545acbfeabc04b4eda43e"
   /// The queue of events was full; says how many were lost.
   case eventsDropped = "f83ba00481c34fc8b9a966a33b3aa876"
+}
+
+extension Event {
+  /// Its name for people and programs: `master-switched`.
+  public var name: String {
+    "\(self)".reduce(into: "") { name, letter in
+      if letter.isUppercase { name += "-" }
+      name += letter.lowercased()
+    }
+  }
 }

@@ -10,7 +10,7 @@ import Synchronization
 /// error. When the queue is full events are dropped, counted, and reported once there is room.
 public final class Journal: Sendable {
   private let queue: EventQueue
-  private let leastPriority: Priority
+  private let leastPriority: Atomic<Int>
 
   /// Starts the thread; it ends when the journal is released.
   ///
@@ -23,7 +23,7 @@ public final class Journal: Sendable {
   init(
     leastPriority: Priority, capacity: Int, write: @escaping @Sendable (JournalEvent) -> Void
   ) {
-    self.leastPriority = leastPriority
+    self.leastPriority = Atomic(leastPriority.rawValue)
     let queue = EventQueue(capacity: capacity)
     self.queue = queue
     startThread { queue.drain(write) }
@@ -31,9 +31,17 @@ public final class Journal: Sendable {
 
   deinit { queue.close() }
 
+  /// From now on less grave events are ignored.
+  public func setLeastPriority(_ priority: Priority) {
+    leastPriority.store(priority.rawValue, ordering: .relaxed)
+  }
+
+  /// Events that were lost because too many waited, since the start.
+  public var droppedCount: Int { queue.droppedCount }
+
   /// Takes the event, or counts it as dropped; callable from any thread.
   public func post(_ event: JournalEvent) {
-    guard event.priority <= leastPriority else { return }
+    guard event.priority.rawValue <= leastPriority.load(ordering: .relaxed) else { return }
     queue.post(event)
   }
 
@@ -52,6 +60,8 @@ private final class EventQueue: Sendable {
     /// Events taken in and events dealt with, since the start; equal when nothing is pending.
     var posted = 0
     var written = 0
+    /// All that was dropped since the start.
+    var lost = 0
     var isClosed = false
   }
 
@@ -64,10 +74,13 @@ private final class EventQueue: Sendable {
 
   init(capacity: Int) { self.capacity = max(1, capacity) }
 
+  var droppedCount: Int { state.withLock { $0.lost } }
+
   func post(_ event: JournalEvent) {
     let isFirst = state.withLock { state in
       guard state.waiting.count < capacity else {
         state.dropped += 1
+        state.lost += 1
         return false
       }
       state.waiting.append(event)

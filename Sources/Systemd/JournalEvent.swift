@@ -19,6 +19,20 @@ public enum Priority: Int, Sendable, Comparable, CaseIterable {
   /// For whoever works on Holdfast.
   case debug
 
+  /// Its name in syslog.
+  public var name: String {
+    switch self {
+    case .emergency: "emerg"
+    case .alert: "alert"
+    case .critical: "crit"
+    case .error: "err"
+    case .warning: "warning"
+    case .notice: "notice"
+    case .info: "info"
+    case .debug: "debug"
+    }
+  }
+
   /// The graver is the smaller, as in syslog.
   public static func < (left: Priority, right: Priority) -> Bool { left.rawValue < right.rawValue }
 }

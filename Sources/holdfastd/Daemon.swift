@@ -15,31 +15,39 @@ import UnixSignals
 /// The parts put together: the monitor tells the gateway who is master, the gateway tells the monitor what its
 /// links see, the journal hears of both.
 struct Daemon {
-  let settings: Settings
+  let live: LiveSettings
 
   /// Serves until SIGTERM or SIGINT, then drains.
   func run() async throws {
+    let settings = live.current
     prepareProcess()
     let activated = try SocketActivation.listeners()
     let wiring = try Wiring(settings: settings)
-    let journal = Journal(leastPriority: wiring.leastPriority)
+    let events = EventLog(Journal(leastPriority: wiring.leastPriority))
     let dataLoops = MultiThreadedEventLoopGroup(numberOfThreads: settings.pool.shards)
     let controlLoops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    let desk = ConsoleDesk()
 
     let reports = AsyncStream.makeStream(
       of: LinkReport.self, bufferingPolicy: .bufferingNewest(1024))
-    var configuration = wiring.gateway
-    configuration.stateDirectory = Surroundings.stateDirectory
-    configuration.note = { journal.post(JournalEvent($0)) }
-    let gateway = try await Gateway(configuration: configuration, group: dataLoops) {
+    let gateway = try await Gateway(
+      configuration: complete(wiring.gateway, events, desk), group: dataLoops
+    ) {
       reports.continuation.yield($0)
     }
+    events.pushing { gateway.push($0) }
     let monitor = SentinelMonitor(
       configuration: wiring.monitor, group: controlLoops,
       onView: { gateway.publish($0) },
-      onNote: { journal.post(JournalEvent($0)) },
+      onNote: { events.post(JournalEvent($0)) },
       onTimeline: { gateway.record($0) })
-    try await listen(gateway, activated)
+    let reloader = Reloader(live: live, events: events) { wiring in
+      gateway.reconfigure(complete(wiring.gateway, events, desk))
+      events.journal.setLeastPriority(wiring.leastPriority)
+    }
+    desk.open(
+      Console(gateway: gateway, monitor: monitor, events: events, live: live, reloader: reloader))
+    try await listen(gateway, activated, settings)
 
     let services = ServiceGroup(
       configuration: ServiceGroupConfiguration(
@@ -47,27 +55,35 @@ struct Daemon {
           .init(service: MonitorService(monitor: monitor, reports: reports.stream)),
           .init(
             service: StatusService(
-              monitor: monitor, gateway: gateway, journal: journal,
+              monitor: monitor, gateway: gateway, events: events,
               isFixed: settings.redis.address != nil)),
-          .init(
-            service: GatewayService(
-              gateway: gateway, journal: journal,
-              drainMilliseconds: Int64(settings.shutdown.drainMilliseconds))),
+          .init(service: WatchdogService(gateway: gateway, monitor: monitor)),
+          .init(service: HangupService(reloader: reloader)),
+          .init(service: GatewayService(gateway: gateway, events: events, live: live)),
         ],
         gracefulShutdownSignals: [.sigterm, .sigint],
         logger: Logger(label: "holdfastd") { _ in SwiftLogNoOpLogHandler() }))
 
-    announceStart(journal)
+    announceStart(events, settings)
     try await services.run()
-    journal.post(JournalEvent(priority: .info, messageID: .stopped, message: "stopped"))
-    _ = journal.flush(timeoutMilliseconds: 1000)
+    events.post(JournalEvent(priority: .info, messageID: .stopped, message: "stopped"))
+    _ = events.journal.flush(timeoutMilliseconds: 1000)
     try await dataLoops.shutdownGracefully()
     try await controlLoops.shutdownGracefully()
   }
 
+  /// With what settings do not say.
+  private func complete(
+    _ configuration: GatewayConfiguration, _ events: EventLog, _ desk: ConsoleDesk
+  ) -> GatewayConfiguration {
+    var configuration = configuration
+    configuration.stateDirectory = Surroundings.stateDirectory
+    configuration.note = { events.post(JournalEvent($0)) }
+    configuration.console = { await desk.answer($0) }
+    return configuration
+  }
+
   private func prepareProcess() {
-    // A reload is not offered yet, and must not end the daemon.
-    signal(SIGHUP, SIG_IGN)
     // A connection is a descriptor: take as many as the service manager allows.
     var limit = rlimit()
     if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 {
@@ -76,7 +92,9 @@ struct Daemon {
     }
   }
 
-  private func listen(_ gateway: Gateway, _ activated: [ActivatedSocket]) async throws {
+  private func listen(
+    _ gateway: Gateway, _ activated: [ActivatedSocket], _ settings: Settings
+  ) async throws {
     let backlog = Int32(settings.listen.backlog)
     if activated.isEmpty {
       let descriptor = try UnixListener.open(
@@ -89,11 +107,11 @@ struct Daemon {
     }
   }
 
-  private func announceStart(_ journal: Journal) {
+  private func announceStart(_ events: EventLog, _ settings: Settings) {
     let source =
       settings.redis.address.map { "Redis \($0)" }
       ?? "master \(settings.sentinel.master) of \(settings.sentinel.addresses.count) sentinels"
-    journal.post(
+    events.post(
       JournalEvent(
         priority: .notice, messageID: .started,
         message:
@@ -126,7 +144,7 @@ private struct MonitorService: Service {
 private struct StatusService: Service {
   let monitor: SentinelMonitor
   let gateway: Gateway
-  let journal: Journal
+  let events: EventLog
   let isFixed: Bool
 
   func run() async throws {
@@ -148,7 +166,7 @@ private struct StatusService: Service {
     for report in reports where report.timeline.number > announced {
       guard report.timeline.outcome != .underway else { return }
       announced = report.timeline.number
-      journal.post(
+      events.post(
         JournalEvent(
           priority: .notice, messageID: .cutOverComplete, message: report.summary,
           fields: [
@@ -179,18 +197,31 @@ private struct StatusService: Service {
   }
 }
 
+/// SIGHUP reads the settings again.
+private struct HangupService: Service {
+  let reloader: Reloader
+
+  func run() async {
+    let signals = await UnixSignalsSequence(trapping: .sighup)
+    await cancelWhenGracefulShutdown {
+      for await _ in signals { _ = await reloader.reload() }
+    }
+  }
+}
+
 /// Stops the data plane first: what is in flight finishes while the master is still known.
 private struct GatewayService: Service {
   let gateway: Gateway
-  let journal: Journal
-  let drainMilliseconds: Int64
+  let events: EventLog
+  let live: LiveSettings
 
   func run() async throws {
     await cancelWhenGracefulShutdown {
       while !Task.isCancelled { try? await Task.sleep(for: .seconds(3600)) }
     }
+    let drainMilliseconds = Int64(live.current.shutdown.drainMilliseconds)
     Notify.stopping()
-    journal.post(
+    events.post(
       JournalEvent(
         priority: .notice, messageID: .draining,
         message: "stopping: no new clients, requests in flight have \(drainMilliseconds) ms"))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Gateway
 import Glibc
+import Proxy
 import Sessions
 import Systemd
 
@@ -15,10 +16,40 @@ extension JournalEvent {
         message: "session \(handle) was used \(from), where it is not bound to: "
           + (isEnforced ? "refused" : "let through, its binding only reports"),
         fields: [("HOLDFAST_SESSION", handle), ("HOLDFAST_ADDRESS", address ?? "")])
+    case .shard(let note): self.init(note)
     case .denialsNotSaved(let reason):
       self.init(
         priority: .error, messageID: .denialsNotSaved,
         message: "ended sessions that no replica has yet are not kept for a restart: \(reason)")
+    }
+  }
+}
+
+extension JournalEvent {
+  private init(_ note: ShardNote) {
+    switch note {
+    case .accessRefused(let rule, let uid, let pid, let what):
+      self.init(
+        priority: .warning, messageID: .accessRefused,
+        message: "uid \(uid) (pid \(pid)) was refused \(what) by \(rule)",
+        fields: [
+          ("HOLDFAST_RULE", rule), ("HOLDFAST_CLIENT_UID", "\(uid)"),
+          ("HOLDFAST_CLIENT_PID", "\(pid)"),
+        ])
+    case .clientRefused(let limit, let pid):
+      self.init(
+        priority: .warning, messageID: .clientRefused,
+        message: "a client (pid \(pid)) was refused or cut off: \(limit) is reached",
+        fields: [("HOLDFAST_LIMIT", limit), ("HOLDFAST_CLIENT_PID", "\(pid)")])
+    case .poolExhausted(let leased):
+      self.init(
+        priority: .warning, messageID: .poolExhausted,
+        message: "all \(leased) connections that may be leased are: clients that need one of their "
+          + "own wait (pool.leasedPerShard)",
+        fields: [("HOLDFAST_LEASED", "\(leased)")])
+    case .poolRecovered:
+      self.init(
+        priority: .notice, messageID: .poolRecovered, message: "connections can be leased again")
     }
   }
 }

@@ -44,9 +44,9 @@ struct Holdfastd: AsyncParsableCommand {
   func run() async throws {
     let flags = try flags()
     let environment = Self.environment()
-    let settings: Settings
+    let live: LiveSettings
     do {
-      settings = try Settings.load(file: config, environment: environment, flags: flags)
+      live = try LiveSettings(file: config, environment: environment, flags: flags)
       if checkConfig {
         print(try Settings.explain(file: config, environment: environment, flags: flags))
         return
@@ -55,7 +55,7 @@ struct Holdfastd: AsyncParsableCommand {
       try Self.refuse("\(error)")
     }
     do {
-      try await Daemon(settings: settings).run()
+      try await Daemon(live: live).run()
     } catch {
       try Self.refuse("\(error)")
     }

@@ -31,7 +31,9 @@ struct Wiring {
     let sentinelTLS = try Self.context(settings.sentinel.tls, key: "sentinel.tls")
 
     try Self.checkOpened(settings.commands.open)
-    var gateway = GatewayConfiguration(proxy: Self.proxy(settings)) { redisSecret?.credentials() }
+    var gateway = GatewayConfiguration(proxy: try Self.proxy(settings)) {
+      redisSecret?.credentials()
+    }
     gateway.shards = settings.pool.shards
     gateway.locks.ttlMilliseconds = Int64(settings.sessions.lockMilliseconds)
     gateway.connectTimeoutMilliseconds = Int64(settings.redis.connectTimeoutMilliseconds)
@@ -124,7 +126,7 @@ struct Wiring {
   }
 
   /// Limits on all clients together are split over the shards.
-  private static func proxy(_ settings: Settings) -> ProxyConfiguration {
+  private static func proxy(_ settings: Settings) throws -> ProxyConfiguration {
     let shards = settings.pool.shards
     func share(_ limit: Int) -> Int { max(1, (limit + shards - 1) / shards) }
     var proxy = ProxyConfiguration()
@@ -158,6 +160,7 @@ struct Wiring {
     proxy.idleClientMilliseconds = Int64(settings.limits.idleClientSeconds) * 1000
     proxy.opened = Set(settings.commands.open)
     proxy.keysMax = settings.commands.keysMax
+    proxy.access = try AccessWiring.policy(settings.access, share)
     return proxy
   }
 

@@ -106,6 +106,11 @@ struct PartitionTests {
           let node = try await lab.master(by: lab.sentinels[1])
           return node === old ? nil : node
         }
+        // A replica that still follows the old master would let it take writes again when the cut heals.
+        try await eventually("the other replica following", within: 30_000) {
+          let text = try await promoted.query(["INFO", "replication"]).text ?? ""
+          return text.contains("connected_slaves:1")
+        }
         lab.heal()
         try await daemon.waitUntilServing(promoted)
         #expect(try await client.receive() == .simple("OK"))

@@ -56,8 +56,6 @@ extension RESPValue {
     return text.split(separator: " ").first.map(String.init)
   }
 
-  /// A bulk string.
-  static func text(_ text: String) -> RESPValue { .bulk(Array(text.utf8)) }
 }
 
 extension Daemon {

@@ -93,7 +93,7 @@ struct DaemonTests {
     }
   }
 
-  @Test("A task that is cancelled while it waits for a lock ends at once, and its late lock is freed")
+  @Test("A cancelled wait for a lock ends at once, and its late lock is freed")
   func cancelledWait() async throws {
     try await withClient { client, daemon in
       let id = try await client.create([1])

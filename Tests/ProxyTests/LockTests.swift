@@ -25,7 +25,7 @@ import Testing
     let ask = try #require(rig.asks.first)
     #expect(ask.arguments.count == 2 && ask.client == client.id)
     #expect(!master.log.contains("GET a"), "what follows waits for the lock")
-    rig.shard.answerLock(client.id, ask.position, .value(.integer(3)), nowMilliseconds: rig.now)
+    rig.shard.answerAsk(client.id, ask.position, .value(.integer(3)), nowMilliseconds: rig.now)
     rig.pump()
     #expect(client.replies() == [":3", "1"])
     rig.expectNothingHeld()
@@ -98,7 +98,7 @@ import Testing
     rig.leave(client)
     rig.pump()
     #expect(rig.endings == [.connectionGone(client.id), .connectionSettled(client.id)])
-    rig.shard.answerLock(client.id, 0, .value(.null), nowMilliseconds: rig.now)
+    rig.shard.answerAsk(client.id, 0, .value(.null), nowMilliseconds: rig.now)
     rig.expectNothingHeld()
   }
 }

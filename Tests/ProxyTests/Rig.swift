@@ -64,7 +64,8 @@ final class Rig {
   var denied: [PendingDenial] = []
   var notes: [SessionNote] = []
   /// What the queue of locks would be asked and told.
-  var asks: [LockAsk] = []
+  var asks: [HostAsk] = []
+  var shardNotes: [ShardNote] = []
   var callAnswers: [(UInt64, String)] = []
   var endings: [Action] = []
   /// Told what links see.
@@ -233,7 +234,8 @@ final class Rig {
     case .setReading(let id, let isReading): clients[id]?.isReading = isReading
     case .deny(let denial): denied.append(denial)
     case .allow(let denial): denied.removeAll { $0 == denial }
-    case .lock(let ask): asks.append(ask)
+    case .lock(let ask), .console(let ask): asks.append(ask)
+    case .note(let note): shardNotes.append(note)
     case .driverLock, .driverFreed: endings.append(action)
     case .callAnswered(let ticket, let reply): callAnswers.append((ticket, FakeClient.text(reply)))
     case .connectionGone, .connectionSettled, .processSettled: endings.append(action)

@@ -70,8 +70,8 @@ public struct LockTable: Sendable {
     var isIdle: Bool { holder == nil && waiters.isEmpty && tasks.isEmpty && attempt == nil }
   }
 
-  let configuration: LockConfiguration
-  let sessions: SessionConfiguration
+  private(set) var configuration: LockConfiguration
+  private(set) var sessions: SessionConfiguration
   let fenceKey: [UInt8]
   var entries: [LockName: Entry] = [:]
   var tickets: [UInt64: LockName] = [:]
@@ -91,6 +91,14 @@ public struct LockTable: Sendable {
     self.configuration = configuration
     self.sessions = sessions
     fenceKey = Array((sessions.prefix + "lock:fence").utf8)
+  }
+
+  /// Bounds and session settings may change; what is queued stays.
+  public mutating func reconfigure(
+    _ configuration: LockConfiguration, sessions: SessionConfiguration
+  ) {
+    self.configuration = configuration
+    self.sessions = sessions
   }
 
   /// What is to be done, in order; forgotten with this.

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+import RESP
+
+// Rules about clients (``AccessPolicy``), and what is told of those who were refused.
+extension Shard {
+  private static let noteEveryMilliseconds: Int64 = 10_000
+
+  /// Finds a new client's rule. A text: it may not connect.
+  func admit(_ client: Client) -> String? {
+    guard let policy = configuration.access, !policy.rules.isEmpty,
+      let index = policy.rule(for: client.peer, groups: client.peer?.groups ?? [])
+    else { return nil }
+    let rule = policy.rules[index]
+    client.rule = rule
+    client.requestsMax = min(client.requestsMax, rule.requestsMax ?? .max)
+    client.bytesMax = min(client.bytesMax, rule.bytesMax ?? .max)
+    guard let most = rule.connectionsMax else { return nil }
+    let count = clients.all.reduce(0) { $0 + ($1.rule == rule && !$1.isClosed ? 1 : 0) }
+    return count > most ? refuse(client, rule, "more than \(most) connections") : nil
+  }
+
+  /// Why a client may not run a command; nil: it may.
+  func accessRefusal(
+    _ client: Client, _ rule: AccessPolicy.Rule, _ index: CommandIndex?,
+    _ arguments: RequestArguments
+  ) -> String? {
+    let name = index.map { table[$0].name } ?? "an unknown command"
+    let isNamed = index != nil && rule.commands.contains(name)
+    guard let kind = accessKind(index, arguments) else {
+      return selectRefusal(client, rule, index, arguments)
+    }
+    guard isNamed || rule.kinds.contains(kind) else { return refuse(client, rule, name) }
+    switch kind {
+    case .session, .admin: return nil
+    case .read, .write: break
+    }
+    guard rule.databases.isEmpty || rule.databases.contains(client.database) else {
+      return refuse(client, rule, "\(name) in database \(client.database)")
+    }
+    guard !rule.keyPrefixes.isEmpty, !isNamed, let index else { return nil }
+    return areKeysAllowed(rule, index, arguments)
+      ? nil : refuse(client, rule, "\(name) of that key")
+  }
+
+  /// Nil for what is about the connection alone.
+  private func accessKind(
+    _ index: CommandIndex?, _ arguments: RequestArguments
+  ) -> AccessPolicy.Kind? {
+    guard let index else { return .write }
+    let facts = table.facts(index)
+    switch route(of: index, facts, arguments) {
+    case .local(let command):
+      switch command {
+      case .session, .lock: return .session
+      case .console, .holdfastFailovers, .holdfastLocks: return .admin
+      case .keys: return .read
+      case .ping, .echo, .quit, .hello, .auth, .select, .reset, .time, .role, .info, .command,
+        .commandCount, .commandInfo, .commandDocs, .commandGetKeys, .commandList, .clientID,
+        .clientInfo, .clientGetName, .clientSetName, .clientSetInfo, .clientReply, .clientNoEvict,
+        .clientNoTouch, .clientUnpause, .configGet, .readonly, .readwrite, .wait, .waitAOF,
+        .holdfastPing, .holdfastDurability:
+        return nil
+      }
+    case .pinned(.transaction), .pinnedOnly: return nil
+    case .pass, .pinned, .refused, .forbidden: return facts.isWrite ? .write : .read
+    }
+  }
+
+  /// Whether a client may administer; if not, it is told so.
+  func mayAdminister(_ client: Client, _ arguments: RequestArguments) -> Bool {
+    guard let policy = configuration.access else { return true }
+    if policy.isAdministrator(client.peer, groups: []) { return true }
+    // The kernel is asked for groups only where that decides.
+    if policy.isAdministrator(client.peer, groups: groupsOf(client.id)) { return true }
+    counters.denied += 1
+    note(
+      .accessRefused(
+        rule: "access.adminGroup", uid: client.peer?.uid ?? .max, pid: client.peer?.pid ?? 0,
+        what: "administration"), about: "access.adminGroup")
+    reply(client) {
+      $0.writeError(
+        "DENIED this is for root, the daemon's own user and the group of access.adminGroup")
+    }
+    return false
+  }
+
+  private func selectRefusal(
+    _ client: Client, _ rule: AccessPolicy.Rule, _ index: CommandIndex?,
+    _ arguments: RequestArguments
+  ) -> String? {
+    guard !rule.databases.isEmpty, let index, table[index].name == "SELECT",
+      let database = arguments.argument(1) == nil ? nil : arguments.integer(1),
+      !rule.databases.contains(Int(clamping: database))
+    else { return nil }
+    return refuse(client, rule, "database \(database)")
+  }
+
+  private func areKeysAllowed(
+    _ rule: AccessPolicy.Rule, _ index: CommandIndex, _ arguments: RequestArguments
+  ) -> Bool {
+    var count = 0
+    var areAllowed = true
+    table.forEachKey(of: index, arguments: arguments) { key in
+      count += 1
+      areAllowed = areAllowed && rule.keyPrefixes.contains { key.starts(with: $0) }
+    }
+    return count > 0 && areAllowed
+  }
+
+  private func refuse(_ client: Client, _ rule: AccessPolicy.Rule, _ what: String) -> String {
+    counters.denied += 1
+    note(
+      .accessRefused(
+        rule: rule.text, uid: client.peer?.uid ?? .max, pid: client.peer?.pid ?? 0, what: what),
+      about: rule.text)
+    return "DENIED \(what): the rule \"\(rule.text)\" of access.rules does not allow it"
+  }
+
+  /// Tells the log, at most once in ten seconds about one thing.
+  func note(_ note: ShardNote, about what: String) {
+    if let last = notedMilliseconds[what], now - last < Self.noteEveryMilliseconds { return }
+    notedMilliseconds[what] = now
+    actions.append(.note(note))
+  }
+
+  func refuseByLimit(_ client: Client, _ limit: String) {
+    counters.refusedClients += 1
+    note(.clientRefused(limit: limit, pid: client.peer?.pid ?? 0), about: limit)
+  }
+}
