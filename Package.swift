@@ -19,6 +19,7 @@ let package = Package(
   name: "holdfast",
   products: [
     .executable(name: "holdfastd", targets: ["holdfastd"]),
+    .executable(name: "holdfast", targets: ["holdfast"]),
     .executable(name: "holdfast-lab", targets: ["holdfast-lab"]),
     .library(name: "Failover", targets: ["Failover"]),
     .library(name: "HoldfastClient", targets: ["HoldfastClient"]),
@@ -35,6 +36,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
   ],
   targets: [
     // Pure: bytes, decisions, the data path's state machines.
@@ -49,6 +51,7 @@ let package = Package(
       name: "Proxy",
       dependencies: [
         "Failover", "RESP", "Sessions", .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "Histogram", package: "hdrhistogram-swift"),
       ],
       swiftSettings: strict),
 
@@ -80,6 +83,13 @@ let package = Package(
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         .product(name: "Logging", package: "swift-log"),
       ] + nio,
+      swiftSettings: strict),
+
+    .executableTarget(
+      name: "holdfast",
+      dependencies: [
+        "RESP", "Settings", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       swiftSettings: strict),
 
     // For apps in Swift.
