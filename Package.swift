@@ -78,6 +78,8 @@ let package = Package(
         "Failover", "Gateway", "Proxy", "RESP", "SentinelMonitor", "Sessions", "Settings",
         "Systemd",
         nioTLS,
+        .product(name: "Histogram", package: "hdrhistogram-swift"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),

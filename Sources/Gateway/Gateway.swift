@@ -108,6 +108,22 @@ public final class Gateway: Sendable {
     return all
   }
 
+  /// What all shards have carried.
+  public func traffic() async throws -> Traffic? {
+    var sum: Traffic?
+    for shard in shards {
+      let one = try await shard.eventLoop.submit { shard.value.shard.traffic }.get()
+      if sum == nil { sum = one } else { sum? += one }
+    }
+    return sum
+  }
+
+  /// Asks as a client would, without a connection.
+  public func ask(_ words: [String]) async throws -> RESPValue {
+    let shard = shards[0]
+    return try await shard.eventLoop.flatSubmit { shard.value.askItself(words) }.get()
+  }
+
   /// Locks given, refused and freed since the start.
   public var lockStatistics: LockStatistics { locks.statistics }
 

@@ -21,6 +21,8 @@ final class ShardLoop {
 
   private var clientHandlers: [Int32: ClientHandler] = [:]
   private var linkHandlers: [LinkID: LinkHandler] = [:]
+  /// The daemon's own questions.
+  private var inner: [ClientID: InnerClient] = [:]
   private var isEndOfTurnDue = false
   /// A write that fails closes its channel within the call; the shard hears of it after the turn's end.
   private var isEndingTurn = false
@@ -45,7 +47,12 @@ final class ShardLoop {
     scheduleTick()
   }
 
-  var nowMilliseconds: Int64 { Int64(NIODeadline.now().uptimeNanoseconds / 1_000_000) }
+  /// Milliseconds of the clock, which the shard is told to the microsecond.
+  var nowMilliseconds: Int64 {
+    let now = NIODeadline.now().uptimeNanoseconds
+    shard.nowMicroseconds = Int64(now / 1000)
+    return Int64(now / 1_000_000)
+  }
 
   // MARK: Events from channels
 
@@ -177,6 +184,47 @@ final class ShardLoop {
     }
   }
 
+  /// Asks as a client would, without a connection; the reply is the first that comes.
+  func askItself(_ words: [String]) -> EventLoopFuture<RESPValue> {
+    let promise = loop.makePromise(of: RESPValue.self)
+    let id = shard.clientConnected(peer: nil, nowMilliseconds: nowMilliseconds)
+    inner[id] = InnerClient(promise: promise)
+    var command: [UInt8] = []
+    command.writeCommand(["HELLO", "3"])
+    command.writeCommand(words)
+    command.withUnsafeBytes { shard.clientReceived(id, $0, nowMilliseconds: nowMilliseconds) }
+    scheduleEndOfTurn()
+    return promise.futureResult
+  }
+
+  /// Takes what the shard answers a client without a connection. True: it was for one.
+  private func takeInner(_ id: ClientID, _ bytes: UnsafeRawBufferPointer) -> Bool {
+    guard var client = inner[id] else { return false }
+    client.received += bytes
+    inner[id] = client
+    let limits = ScanLimits()
+    let reply = client.received.withUnsafeBytes { bytes -> RESPValue? in
+      guard let hello = try? RESPValue.parse(bytes, from: 0, limits: limits) else { return nil }
+      return try? RESPValue.parse(bytes, from: hello.byteCount, limits: limits)?.value
+    }
+    guard let reply else { return true }
+    inner[id] = nil
+    later { self.clientClosed(id) }
+    client.promise.succeed(reply)
+    return true
+  }
+
+  private func endInner(_ id: ClientID) {
+    guard let client = inner.removeValue(forKey: id) else { return }
+    later { self.clientClosed(id) }
+    client.promise.succeed(.error("ERR the daemon is stopping, or has too many clients"))
+  }
+
+  private struct InnerClient {
+    let promise: EventLoopPromise<RESPValue>
+    var received: [UInt8] = []
+  }
+
   func drain() {
     shard.drain(nowMilliseconds: nowMilliseconds)
     scheduleEndOfTurn()
@@ -185,6 +233,7 @@ final class ShardLoop {
   /// Closes everything at once.
   func stop() {
     isTicking = false
+    for id in Array(inner.keys) { endInner(id) }
     for handler in Array(clientHandlers.values) { handler.close() }
     for handler in Array(linkHandlers.values) { handler.close() }
   }
@@ -207,6 +256,7 @@ final class ShardLoop {
     isEndingTurn = true
     defer { isEndingTurn = false }
     shard.takeClientOutput { id, bytes in
+      if !self.inner.isEmpty, self.takeInner(id, bytes) { return }
       guard let handler = self.clientHandlers[id.slot], handler.id == id else { return }
       self.write(bytes) { handler.write($0) }
     }
@@ -232,8 +282,12 @@ final class ShardLoop {
     switch action {
     case .connect(let id, let address): connect(id, address)
     case .closeLink(let id): linkHandlers.removeValue(forKey: id)?.abort()
-    case .closeClient(let id): handler(id)?.closeAfterWriting()
-    case .abortClient(let id): handler(id)?.close()
+    case .closeClient(let id):
+      endInner(id)
+      handler(id)?.closeAfterWriting()
+    case .abortClient(let id):
+      endInner(id)
+      handler(id)?.close()
     case .setReading(let id, let isReading): handler(id)?.setReading(isReading)
     case .report(let report): self.report(report)
     case .deny(let denial): denials.add(denial, from: index)

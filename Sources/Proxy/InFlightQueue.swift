@@ -56,6 +56,9 @@ struct InFlightEntry {
   var kind: EntryKind
   /// The client asked for no reply (`CLIENT REPLY OFF`).
   var isSilent: Bool
+  /// What its latency is counted as, and since when; nil: it is not.
+  var traffic: TrafficClass?
+  var sentMicroseconds: Int64 = 0
 }
 
 /// Whom the next reply of a link is for.
@@ -66,6 +69,9 @@ struct DueReply {
   let isSilent: Bool
   /// Bytes that are no longer retained.
   let releasedBytes: Int
+  /// What its latency is counted as, and since when; nil: it is not.
+  var traffic: TrafficClass?
+  var sentMicroseconds: Int64 = 0
 
   /// Whether the client gets to see the reply.
   var isSeen: Bool { !isSilent && kind != .kill }
@@ -98,13 +104,15 @@ struct InFlightQueue {
   /// looked at again when its reply comes (`isSingle`).
   mutating func append(
     _ command: UnsafeRawBufferPointer, client: SlotID<Client>, position: UInt64, kind: EntryKind,
-    isSilent: Bool = false, isSingle: Bool = false
+    isSilent: Bool = false, isSingle: Bool = false, traffic: TrafficClass? = nil,
+    nowMicroseconds: Int64 = 0
   ) {
     bytes.append(contentsOf: command)
     replyCount += 1
     if kind == .client, !isSingle, let last = entries.indices.last,
       entries[last].client == client, entries[last].kind == .client, entries[last].count < 512,
-      entries[last].isSilent == isSilent,
+      entries[last].isSilent == isSilent, entries[last].traffic == traffic,
+      entries[last].sentMicroseconds == nowMicroseconds,
       entries[last].position + UInt64(entries[last].count) == position
     {
       entries[last].count += 1
@@ -114,7 +122,7 @@ struct InFlightQueue {
     entries.append(
       InFlightEntry(
         client: client, position: position, byteCount: command.count, count: 1, answered: 0,
-        kind: kind, isSilent: isSilent))
+        kind: kind, isSilent: isSilent, traffic: traffic, sentMicroseconds: nowMicroseconds))
   }
 
   /// Hands over what was not sent yet.
@@ -138,7 +146,8 @@ struct InFlightQueue {
     }
     return DueReply(
       client: first.client, position: first.position + UInt64(first.answered), kind: first.kind,
-      isSilent: first.isSilent, releasedBytes: isLast ? first.byteCount : 0)
+      isSilent: first.isSilent, releasedBytes: isLast ? first.byteCount : 0,
+      traffic: first.traffic, sentMicroseconds: first.sentMicroseconds)
   }
 
   /// Bytes of the first entry, for a look at the command that is being answered.

@@ -185,6 +185,7 @@ extension Shard {
     }
     let index = table.find(arguments)
     client.commandCount += 1
+    traffic.take(index)
     if let rule = client.rule, let refusal = accessRefusal(client, rule, index, arguments) {
       if client.transaction == .open { client.isTransactionPoisoned = true }
       reply(client) { $0.writeError(refusal) }
@@ -193,8 +194,12 @@ extension Shard {
     if client.lease != nil || client.transaction != .none {
       return takePinned(client, index, arguments, frame)
     }
-    guard let index else { return takeUnknown(client, arguments, frame) }
+    guard let index else {
+      takenClass = .write
+      return takeUnknown(client, arguments, frame)
+    }
     let facts = table.facts(index)
+    takenClass = facts.isWrite ? .write : .read
     switch route(of: index, facts, arguments) {
     case .pass:
       if facts.isWrite {
@@ -285,19 +290,21 @@ extension Shard {
     let position = client.order.issue()
     let isSilent = isSilent(client)
     charge(client, frame.count)
-    enqueue(frame, client.id, position, kind, on: link, isSilent: isSilent)
+    enqueue(
+      frame, client.id, position, kind, on: link, isSilent: isSilent,
+      traffic: client.lease == nil ? takenClass : .pinned)
     counters.commands += 1
   }
 
   /// Queues bytes on a link, whoever they are for.
   func enqueue(
     _ frame: UnsafeRawBufferPointer, _ client: ClientID, _ position: UInt64, _ kind: EntryKind,
-    on link: Link, isSilent: Bool = false
+    on link: Link, isSilent: Bool = false, traffic: TrafficClass? = nil
   ) {
     if link.queue.isEmpty { link.progressMilliseconds = now }
     link.queue.append(
       frame, client: client, position: position, kind: kind, isSilent: isSilent,
-      isSingle: inspectsReplies)
+      isSingle: inspectsReplies, traffic: traffic, nowMicroseconds: nowMicroseconds)
     queueOutput(link)
   }
 

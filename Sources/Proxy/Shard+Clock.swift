@@ -8,6 +8,7 @@ extension Shard {
   /// Time has passed. Called every 100 ms, every 20 ms while ``isRestless``.
   public func tick(nowMilliseconds: Int64) {
     now = nowMilliseconds
+    traffic.rotate(nowMilliseconds: now)
     endWaits()
     endRetries()
     noteQuiet()

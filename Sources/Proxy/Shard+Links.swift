@@ -143,6 +143,10 @@ extension Shard {
     if mustWaitForDriverLock(link, reply) { return }
     let driver = driverCommand(link)
     guard let due = link.queue.takeReply() else { return lose(link, event: .closed) }
+    if let kind = due.traffic {
+      traffic.answered(
+        kind, microseconds: nowMicroseconds - due.sentMicroseconds, isError: frame.isError)
+    }
     settle(link, due, reply, write: write)
     if let driver { noteDriver(due, driver, reply) }
   }

@@ -38,6 +38,9 @@ extension Shard {
       reply(client) { answer.write(into: &$0, version) }
       return true
     case .operation(var operation):
+      if operation.command.name == "SESSION.LOGIN" {
+        traffic.noteLogin(isGood: arguments.matches(2, "OK"))
+      }
       let step = operation.start(nowMilliseconds: now, isFenced: isFenced)
       if case .call(let call) = step {
         if call.isWrite, isFenced { return awaitFence(client) }
@@ -129,7 +132,9 @@ extension Shard {
     if call.isWrite { client.writeGeneration = view.generation }
     let frame = call.frame
     charge(client, frame.count)
-    frame.withUnsafeBytes { enqueue($0, client.id, position, .native, on: link) }
+    frame.withUnsafeBytes {
+      enqueue($0, client.id, position, .native, on: link, traffic: .session)
+    }
   }
 
   /// Redis has answered the call of a native command, or it was given up with an error of the daemon's.
@@ -219,6 +224,7 @@ extension Shard {
     var bytes: [UInt8] = []
     switch run.purpose {
     case .client(let isSilent):
+      if let name = run.operation?.command.name { traffic.note(name, answer) }
       for note in run.operation?.notes ?? [] { actions.append(.sessionNote(note)) }
       for denial in run.operation?.pendingDenials ?? [] {
         deny(denial)

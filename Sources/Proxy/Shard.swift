@@ -75,6 +75,12 @@ public final class Shard {
   /// The generation whose process was given them.
   var scriptsGeneration: UInt64 = 0
   var isDraining = false
+  /// What was carried so far.
+  public var traffic: Traffic
+  /// The clock of latencies, in microseconds; set by the I/O layer with each event.
+  public var nowMicroseconds: Int64 = 0
+  /// The class of the command that is being taken.
+  var takenClass = TrafficClass.write
   /// A client's groups besides its own, asked of the kernel when a rule depends on them.
   public var groupsOf: (ClientID) -> [UInt32] = { _ in [] }
   /// When the log was last told of something.
@@ -100,6 +106,7 @@ public final class Shard {
   public init(configuration: ProxyConfiguration) {
     self.configuration = configuration
     denials = Denials(countMax: configuration.denialsMax)
+    traffic = Traffic(commandCount: CommandTable.standard.specs.count)
     splitter = RequestScanner(limits: ScanLimits())
     scriptLoad = CommandTable.standard.find(named: "SCRIPT", "LOAD")
     scripts.countMax = configuration.scriptsMax

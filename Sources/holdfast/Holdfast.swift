@@ -10,7 +10,8 @@ struct Holdfast: ParsableCommand {
 
   static let configuration = CommandConfiguration(
     commandName: "holdfast",
-    abstract: "Looks after holdfastd, the daemon that keeps web sessions reachable while Redis moves.",
+    abstract:
+      "Looks after holdfastd, the daemon that keeps web sessions reachable while Redis moves.",
     discussion: """
       At 2 a.m. begin with `holdfast status`: one screen that says which master is used and why, who \
       waits, and what the last failovers cost. `holdfast doctor` says what in the deployment would \

@@ -16,7 +16,8 @@ extension RESPValue {
       return Self.block(elements.map { $0.json(indent + "  ") }, "[", "]", indent)
     case .map(let pairs):
       return Self.block(
-        pairs.map { "\(Self.quoted($0.key.text ?? "")): \($0.value.json(indent + "  "))" }, "{", "}",
+        pairs.map { "\(Self.quoted($0.key.text ?? "")): \($0.value.json(indent + "  "))" }, "{",
+        "}",
         indent)
     }
   }

@@ -178,7 +178,9 @@ private func readID() throws -> String {
 private func tellEnded(_ answer: RESPValue) throws {
   let count = answer.elements?.first?.integerValue ?? Fields(answer).number("count")
   let isConfirmed = answer.json().contains("confirmed")
-  put("\(count) ended, \(isConfirmed ? "confirmed by a replica" : "not confirmed by a replica yet")\n")
+  put(
+    "\(count) ended, \(isConfirmed ? "confirmed by a replica" : "not confirmed by a replica yet")\n"
+  )
   if count == 0 { throw ExitCode(1) }
 }
 
@@ -238,6 +240,7 @@ struct ClientTable {
     var line = [CChar](repeating: 0, count: 64)
     guard fgets(&line, 64, file) != nil else { return "-" }
     let bytes = line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
-    return clean(String(decoding: bytes, as: UTF8.self)).split(separator: " ").joined(separator: " ")
+    return clean(String(decoding: bytes, as: UTF8.self)).split(separator: " ").joined(
+      separator: " ")
   }
 }

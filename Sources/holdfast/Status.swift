@@ -19,7 +19,8 @@ struct Status: ParsableCommand {
     let answer = try common.ask(["HOLDFAST.STATUS"])
     let status = Fields(answer)
     put(format.json ? answer.json() + "\n" : StatusScreen(drawing: .forOutput).text(status))
-    let isWell = ["serving", "provisional"].contains(status.text("state")) && status.isNull("fence")
+    let isWell =
+      ["serving", "provisional"].contains(status.text("state")) && status.isNull("fence")
     if !isWell { throw ExitCode(1) }
   }
 }
@@ -52,7 +53,8 @@ struct StatusScreen {
     text += "\(status.text("generation")); \(known)\n"
     if !status.isNull("fence") {
       let since = duration(milliseconds: status.number("fenced-ms"))
-      text += drawing.paint("  FENCED      writes wait since \(since): \(status.text("fence"))", .warning)
+      text += drawing.paint(
+        "  FENCED      writes wait since \(since): \(status.text("fence"))", .warning)
       text += "\n"
     }
     return text
@@ -106,13 +108,18 @@ struct StatusScreen {
     text += ", \(status.text("in-flight")) requests in flight\n"
     text += "Links:   \(ready) of \(links.count) ready"
     let uses = Dictionary(grouping: links) { $0.text("use") }.sorted { $0.key < $1.key }
-    text += uses.isEmpty ? "\n" : " (" + uses.map { "\($0.value.count) \($0.key)" }.joined(separator: ", ") + ")\n"
-    text += "Since the start: \(counters.text("commands")) commands, \(counters.text("resent")) sent "
-    text += "again, \(counters.text("uncertain")) uncertain, \(counters.text("nomaster")) without a "
+    text +=
+      uses.isEmpty
+      ? "\n" : " (" + uses.map { "\($0.value.count) \($0.key)" }.joined(separator: ", ") + ")\n"
+    text +=
+      "Since the start: \(counters.text("commands")) commands, \(counters.text("resent")) sent "
+    text +=
+      "again, \(counters.text("uncertain")) uncertain, \(counters.text("nomaster")) without a "
     text += "master, \(counters.text("overloaded")) overloaded, \(counters.text("denied")) denied; "
     text += "longest wait \(duration(milliseconds: counters.number("longest-wait-ms")))\n"
     text += "Locks:   \(locks.text("granted")) granted (\(locks.text("handed-over")) handed over), "
-    text += "\(locks.text("busy")) busy, \(locks.text("freed-by-death")) freed after their holder died\n"
+    text +=
+      "\(locks.text("busy")) busy, \(locks.text("freed-by-death")) freed after their holder died\n"
     if status.number("events-dropped") > 0 {
       text += drawing.paint("Journal: \(status.text("events-dropped")) events dropped\n", .warning)
     }

@@ -53,7 +53,8 @@ struct TopScreen {
     text += drawing.paint("\(waiting) waiting", waiting > 0 ? .warning : nil) + "\n\n"
     text += classes(now, former, seconds) + "\n" + commands(now, former, seconds) + "\n"
     text += ClientTable(drawing: drawing).text(
-      Array(now.list("processes").sorted { $0.number("commands") > $1.number("commands") }.prefix(10)))
+      Array(
+        now.list("processes").sorted { $0.number("commands") > $1.number("commands") }.prefix(10)))
     return text
   }
 
@@ -74,7 +75,10 @@ struct TopScreen {
   private func commands(_ now: Fields, _ former: Fields, _ seconds: Double) -> String {
     let before = Self.counts(former.list("commands"), "command", "count")
     let rows = now.list("commands").map { row in
-      (row.text("command"), row.number("count") - (before[row.text("command")] ?? 0), row.text("count"))
+      (
+        row.text("command"), row.number("count") - (before[row.text("command")] ?? 0),
+        row.text("count")
+      )
     }.sorted { $0.1 > $1.1 }.prefix(10).map { [$0.0, Self.rate($0.1, seconds), $0.2] }
     return drawing.table([["command", "per second", "since the start"]] + rows, indent: "")
   }

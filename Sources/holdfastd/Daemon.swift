@@ -45,13 +45,25 @@ struct Daemon {
       gateway.reconfigure(complete(wiring.gateway, events, desk))
       events.journal.setLeastPriority(wiring.leastPriority)
     }
+    let samples = SessionSamples()
+    let metrics = Metrics(
+      gateway: gateway, monitor: monitor, events: events, live: live, samples: samples)
     desk.open(
-      Console(gateway: gateway, monitor: monitor, events: events, live: live, reloader: reloader))
+      Console(
+        gateway: gateway, monitor: monitor, events: events, live: live, reloader: reloader,
+        metrics: metrics))
     try await listen(gateway, activated, settings)
 
+    var scraped: [ServiceGroupConfiguration.ServiceConfiguration] = []
+    if let address = settings.metrics.listen {
+      scraped = [
+        .init(service: SampleService(samples: samples, gateway: gateway)),
+        .init(service: MetricsServer(address: address, metrics: metrics, group: controlLoops)),
+      ]
+    }
     let services = ServiceGroup(
       configuration: ServiceGroupConfiguration(
-        services: [
+        services: scraped + [
           .init(service: MonitorService(monitor: monitor, reports: reports.stream)),
           .init(
             service: StatusService(

@@ -15,6 +15,7 @@ struct Console: Sendable {
   let events: EventLog
   let live: LiveSettings
   let reloader: Reloader
+  let metrics: Metrics
   let started = ContinuousClock.now
 
   func answer(_ ask: ConsoleAsk) async -> ConsoleAnswer {
@@ -25,6 +26,10 @@ struct Console: Sendable {
     case "HOLDFAST.WATCH": return watch(Array(words), ask.version)
     case "HOLDFAST.CONFIG": return ConsoleAnswer(configuration())
     case "HOLDFAST.RELOAD": return ConsoleAnswer(await reloader.reload())
+    case "HOLDFAST.TOP": return ConsoleAnswer(await top())
+    case "HOLDFAST.METRICS":
+      guard let text = try? await metrics.text() else { return ConsoleAnswer(Self.stopping) }
+      return ConsoleAnswer(.verbatim("txt", Array(text.utf8)))
     case "HOLDFAST.CLIENTS": return ConsoleAnswer(await clients())
     default: return ConsoleAnswer(.error("ERR this daemon does not know that command"))
     }
@@ -82,7 +87,7 @@ struct Console: Sendable {
   // MARK: Clients
 
   /// Connections, summed up by process.
-  private func clients() async -> RESPValue {
+  func clients() async -> RESPValue {
     guard let all = try? await gateway.connections() else { return Self.stopping }
     let byProcess = Dictionary(grouping: all) { $0.peer?.pid ?? 0 }
     let rows = byProcess.sorted { $0.key < $1.key }.map { pid, connections in
