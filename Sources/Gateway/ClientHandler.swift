@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import NIOCore
 import Proxy
 
@@ -35,6 +36,24 @@ final class ClientHandler: ChannelInboundHandler {
     guard let id else { return }
     self.id = nil
     shard.clientClosed(id)
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    guard let id, case .inputClosed? = event as? ChannelEvent else { return }
+    shard.clientInputEnded(id)
+  }
+
+  /// Lets the other end send nothing more: its next write fails at once, while all that it wrote before is still read.
+  ///
+  /// Closing instead would drop requests that the kernel holds, and their sender could not know. False: it is of a kind
+  /// where that cannot be done.
+  func endInput() -> Bool {
+    guard let channel = context?.channel else { return false }
+    try? channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
+    let code = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
+      of: NIOBSDSocket.Handle.self
+    ) { shutdown($0, CInt(SHUT_RD)) }
+    return code == 0
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {

@@ -84,6 +84,12 @@ final class ShardLoop {
     scheduleEndOfTurn()
   }
 
+  func clientInputEnded(_ id: ClientID) {
+    guard !isEndingTurn else { return later { self.clientInputEnded(id) } }
+    shard.clientInputEnded(id, nowMilliseconds: nowMilliseconds)
+    scheduleEndOfTurn()
+  }
+
   func clientClosed(_ id: ClientID) {
     guard !isEndingTurn else { return later { self.clientClosed(id) } }
     clientHandlers[id.slot] = nil
@@ -288,6 +294,7 @@ final class ShardLoop {
     case .abortClient(let id):
       endInner(id)
       handler(id)?.close()
+    case .endInput(let id): endInput(id)
     case .setReading(let id, let isReading): handler(id)?.setReading(isReading)
     case .report(let report): self.report(report)
     case .deny(let denial): denials.add(denial, from: index)
@@ -308,6 +315,11 @@ final class ShardLoop {
     case .sessionNote(let note): configuration.note(.session(note))
     case .figures(let number, let figures): book.record(figures, shard: index, failover: number)
     }
+  }
+
+  private func endInput(_ id: ClientID) {
+    if let handler = handler(id), handler.endInput() { return }
+    later { self.clientInputEnded(id) }
   }
 
   private func handler(_ id: ClientID) -> ClientHandler? {

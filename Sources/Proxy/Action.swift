@@ -14,6 +14,9 @@ public enum Action: Equatable, Sendable {
   case closeClient(ClientID)
   /// Close a client's connection at once.
   case abortClient(ClientID)
+  /// Let a client send nothing more; what it has sent is still read, and then
+  /// ``Shard/clientInputEnded(_:nowMilliseconds:)`` called.
+  case endInput(ClientID)
   /// Stop or go on reading from a client.
   case setReading(ClientID, Bool)
   /// Tell the control plane what a link saw.

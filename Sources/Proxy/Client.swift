@@ -74,8 +74,10 @@ public final class Client {
   var isReadPaused = false
   /// Whether its socket takes more replies; while it does not, no command is taken.
   var isWritable = true
-  /// Whether the I/O layer was asked to close it.
-  var isCloseAsked = false
+  /// The I/O layer was asked to take nothing more from it.
+  var isInputEnding = false
+  /// All that it sent has come.
+  var hasInputEnded = false
   /// Whether it is in the shard's list of clients to look at again.
   var isResumeQueued = false
 

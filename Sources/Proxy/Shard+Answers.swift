@@ -20,6 +20,7 @@ extension Shard {
     queueOutput(client)
     limitOutput(client)
     if client.block != nil { reconsider(client) }
+    if client.hasInputEnded { closeIfSettled(client) }
   }
 
   /// Cuts off a client that does not read, or the one that reads least where all together hold too much.

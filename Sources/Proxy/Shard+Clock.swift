@@ -21,7 +21,7 @@ extension Shard {
     resumeNatives()
     settleEndings()
     if configuration.idleClientMilliseconds > 0 { closeIdleClients() }
-    if isDraining { closeSettledClients() }
+    if isDraining { endInputs() }
     if now - groupsCheckedMilliseconds >= 60_000 { closeIdleGroups() }
     runResumeQueue()
   }
@@ -30,19 +30,38 @@ extension Shard {
   public func drain(nowMilliseconds: Int64) {
     now = nowMilliseconds
     isDraining = true
-    closeSettledClients()
+    endInputs()
+  }
+
+  /// Nothing more comes from a client: it is closed once all that it sent is answered.
+  public func clientInputEnded(_ id: ClientID, nowMilliseconds: Int64) {
+    guard let client = clients[id] else { return }
+    now = nowMilliseconds
+    client.hasInputEnded = true
+    closeIfSettled(client)
   }
 
   /// Whether no client is left.
   public var isDrained: Bool { connectedCount == 0 }
 
+  /// What clients have sent so far is answered; what they send from here on fails at once, at their end.
+  ///
   /// One that connected a moment ago and was not heard yet is served first: its request is on the way.
-  private func closeSettledClients() {
-    for client in clients.all
-    where client.order.isSettled && client.inputCount == 0 && !client.isSteward {
-      let isNew = client.order.issued == 0 && now - client.connectedMilliseconds < 500
-      if !isNew { close(client) }
+  private func endInputs() {
+    for client in clients.all where !client.isSteward {
+      if client.hasInputEnded {
+        closeIfSettled(client)
+      } else if !client.isInputEnding {
+        let isNew = client.order.issued == 0 && now - client.connectedMilliseconds < 500
+        guard !isNew else { continue }
+        client.isInputEnding = true
+        actions.append(.endInput(client.id))
+      }
     }
+  }
+
+  func closeIfSettled(_ client: Client) {
+    if client.hasInputEnded, client.order.isSettled, client.inputCount == 0 { close(client) }
   }
 
   private func closeIdleClients() {

@@ -231,6 +231,7 @@ final class Rig {
       client.isClosed = true
       if case .abortClient = action { client.wasAborted = true }
       leave(client)
+    case .endInput(let id): shard.clientInputEnded(id, nowMilliseconds: now)
     case .setReading(let id, let isReading): clients[id]?.isReading = isReading
     case .deny(let denial): denied.append(denial)
     case .allow(let denial): denied.removeAll { $0 == denial }
