@@ -9,6 +9,7 @@ import threading
 import time
 import traceback
 
+import operator_view
 import resp
 from lab import Lab
 from manager import (SERVICE, SOCKET, DropIn, as_user, journal, main_pid, output, show, state, systemctl,
@@ -89,8 +90,9 @@ def in_background(action):
 
 
 def units(_):
-    files = [f"/usr/lib/systemd/system/{name}" for name in (SERVICE, SOCKET)]
-    text = output("systemd-analyze", "verify", *files, check=False)
+    files = [f"/usr/lib/systemd/system/{name}"
+             for name in (SERVICE, SOCKET, "holdfastd@shop.service", "holdfastd@shop.socket")]
+    text = output("systemd-analyze", "verify", "--man=no", *files, check=False)
     check("systemd-analyze verify prints nothing", text == "", text)
     text = output("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=13", files[0],
                   check=False)
@@ -341,9 +343,11 @@ def main():
     write(CREDENTIAL, PASSWORD + "\n", 0o600)
     lab = Lab(PASSWORD)
     began = time.monotonic()
-    for step in (units, activation, readiness, failovers, restart, stop, crash, secrets, quiet):
+    steps = [(step, ()) for step in (units, activation, readiness, failovers, restart, stop, crash)]
+    steps += [(step, (check,)) for step in operator_view.STEPS]
+    for step, extra in [*steps, (secrets, ()), (quiet, ())]:
         try:
-            step(lab)
+            step(lab, *extra)
         except Exception as error:  # one step's trouble is not the next one's
             check(step.__name__, False, f"{error!r} {traceback.format_exc(limit=-2)}")
     if failed:
