@@ -90,7 +90,7 @@ let package = Package(
     .executableTarget(
       name: "holdfast",
       dependencies: [
-        "RESP", "Settings", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "RESP", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
 
@@ -128,6 +128,7 @@ let package = Package(
       name: "HoldfastClientTests",
       dependencies: ["HoldfastClient", "HoldfastClientCodable", "RESP", "RedisLab"],
       swiftSettings: strict),
+    .testTarget(name: "OperatorTests", dependencies: ["holdfast", "RESP"], swiftSettings: strict),
     .testTarget(name: "FaultTests", dependencies: ["RedisLab", "RESP"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

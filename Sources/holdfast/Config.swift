@@ -2,7 +2,6 @@
 import ArgumentParser
 import Glibc
 import RESP
-import Settings
 
 struct Config: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -12,18 +11,30 @@ struct Config: ParsableCommand {
   struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Checks a file without touching the daemon; every problem with line and key.",
-      discussion: "Passwords' and certificates' files must be readable for whoever checks.")
+      discussion: """
+        The daemon's own program checks it, as it would at its start. Passwords' and certificates' \
+        files must be readable for whoever checks. Exit status 78 where something is wrong.
+        """)
 
     @Argument(help: "The file.")
-    var file = Settings.defaultFile
+    var file = "/etc/holdfast/holdfastd.yaml"
 
     func run() throws {
-      do {
-        _ = try Settings.load(file: file, environment: [:], flags: [])
-        put("\(file): no problem found\n")
-      } catch {
-        throw fail("\(error)", 1)
-      }
+      let words = ["holdfastd", "--check-config", "--config", file]
+      var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
+      defer { for argument in arguments { free(argument) } }
+      execv(Self.program, &arguments)
+      execvp("holdfastd", &arguments)
+      throw fail("holdfastd cannot be run: \(String(cString: strerror(errno)))", 2)
+    }
+
+    /// The daemon beside this program.
+    private static var program: String {
+      var path = [CChar](repeating: 0, count: Int(PATH_MAX))
+      let count = readlink("/proc/self/exe", &path, path.count - 1)
+      let text = String(
+        decoding: path.prefix(max(0, count)).map(UInt8.init(bitPattern:)), as: UTF8.self)
+      return text + "d"
     }
   }
 

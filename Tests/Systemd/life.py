@@ -31,6 +31,8 @@ failover:
   waitMilliseconds: 40000
 shutdown:
   drainMilliseconds: {DRAIN_MILLISECONDS}
+metrics:
+  listen: 127.0.0.1:9736
 log:
   level: debug
 """

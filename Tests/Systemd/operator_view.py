@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import threading
+import urllib.request
 
 import resp
 from manager import (SERVICE, DropIn, as_user, journal, main_pid, output, show, state, systemctl, wait_for_entry,
@@ -82,7 +83,7 @@ def reload(_, check):
           re.search(r"holdfastd\.yaml:\d+: failover\.waitMilliseconds", entry["MESSAGE"]), entry["MESSAGE"])
     check("a bad file: the daemon serves on", (main_pid(), state()) == (pid, ("active", "running")), state())
     code, text2 = holdfast("config", "check")
-    check("config check: exit 1 and the line", code == 1 and "waitMilliseconds" in text2, text2)
+    check("config check: as the daemon would say it, exit 78", code == 78 and "waitMilliseconds" in text2, text2)
 
     with open(FILE, "w", encoding="utf-8") as file:
         file.write(text + "pool:\n  shards: 2\n")
@@ -177,12 +178,31 @@ def commanded(lab):
     return True
 
 
+def metrics(_, check):
+    """What the alerts speak of must exist, or they never fire."""
+    with urllib.request.urlopen("http://127.0.0.1:9736/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    known = set(re.findall(r"^# TYPE (\S+)", text, re.M))
+    with open("/opt/holdfast-tests/prometheus-alerts.yml", encoding="utf-8") as file:
+        used = {re.sub("_(bucket|sum|count)$", "", name) for name in re.findall(r"\bholdfast_[a-z_]+\b", file.read())}
+    check(f"every figure of the alerts exists ({len(used)} of {len(known)} used)", used and used <= known, used - known)
+    values = dict(re.findall(r"^(holdfast_[a-z_]+) (\S+)$", text, re.M))
+    check("metrics: the master is served, three sentinels answer",
+          (values["holdfast_master_serving"], values["holdfast_sentinels_reachable"]) == ("1", "3"), values)
+    bad = [line for line in text.splitlines()
+           if not re.match(r'# (HELP|TYPE) |[a-z_]+(\{([a-z_]+="[^"]*",?)+\})? [-+0-9.e]+$', line)]
+    check("metrics: every line is of Prometheus' text format", not bad, bad[:3])
+    with resp.Connection(PATH) as connection:
+        same = connection.call("HOLDFAST.METRICS").decode()
+    check("HOLDFAST.METRICS gives the same figures", set(re.findall(r"^# TYPE (\S+)", same, re.M)) == known)
+
+
 def instance(_, check):
     """A second daemon of the template, with settings and a socket of its own."""
     with open(FILE, encoding="utf-8") as file:
         text = file.read()
     with open("/etc/holdfast/shop.yaml", "w", encoding="utf-8") as file:
-        file.write(text)
+        file.write(text.replace("9736", "9737"))
     systemctl("start", "holdfastd@shop.socket")
     with resp.Connection("/run/holdfast/shop.sock", timeout=45) as connection:
         check("holdfastd@shop serves on a socket of its own", connection.call("SET", "shop", "1") == b"OK")
@@ -207,4 +227,4 @@ def terminal(_, check):
         check(f"holdfast {command} --help teaches", code == 0 and "OVERVIEW" in text, text)
 
 
-STEPS = (access, reload, keep_alive, watchdog, silent_journal, instance, terminal)
+STEPS = (access, reload, keep_alive, watchdog, metrics, silent_journal, instance, terminal)
