@@ -42,6 +42,7 @@ let package = Package(
     // Pure: bytes, decisions, the data path's state machines.
     .target(name: "RESP", swiftSettings: strict),
     .target(name: "Failover", swiftSettings: strict),
+    .target(name: "Doctor", swiftSettings: strict),
     .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
     .target(
       name: "Sessions",
@@ -75,7 +76,7 @@ let package = Package(
     .executableTarget(
       name: "holdfastd",
       dependencies: [
-        "Failover", "Gateway", "Proxy", "RESP", "SentinelMonitor", "Sessions", "Settings",
+        "Doctor", "Failover", "Gateway", "Proxy", "RESP", "SentinelMonitor", "Sessions", "Settings",
         "Systemd",
         nioTLS,
         .product(name: "Histogram", package: "hdrhistogram-swift"),
@@ -128,6 +129,7 @@ let package = Package(
       name: "HoldfastClientTests",
       dependencies: ["HoldfastClient", "HoldfastClientCodable", "RESP", "RedisLab"],
       swiftSettings: strict),
+    .testTarget(name: "DoctorTests", dependencies: ["Doctor"], swiftSettings: strict),
     .testTarget(name: "OperatorTests", dependencies: ["holdfast", "RESP"], swiftSettings: strict),
     .testTarget(name: "FaultTests", dependencies: ["RedisLab", "RESP"], swiftSettings: strict),
   ],

@@ -7,7 +7,7 @@ extension CommandTable {
     .local("HELLO", -1, .hello),
     .local("HOLDFAST.CLIENTS", 1, .console),
     .local("HOLDFAST.CONFIG", -1, .console),
-    .local("HOLDFAST.DOCTOR", 1, .console),
+    .local("HOLDFAST.DOCTOR", -1, .console),
     .local("HOLDFAST.DRILL", 2, .console),
     .local("HOLDFAST.EVENTS", -1, .console),
     .local("HOLDFAST.LOCKS", 1, .holdfastLocks),

@@ -11,8 +11,8 @@ public typealias MonitorStatus = TrackerStatus
 ///
 /// All decisions are the tracker's; this carries its actions out.
 public final class SentinelMonitor: Sendable {
-  private let configuration: MonitorConfiguration
-  private let group: any EventLoopGroup
+  let configuration: MonitorConfiguration
+  let group: any EventLoopGroup
   private let onView: @Sendable (MasterView) -> Void
   private let onNote: @Sendable (TrackerNote) -> Void
   private let onTimeline: @Sendable (FailoverTimeline) -> Void

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Glibc
 import RESP
 
 struct Doctor: ParsableCommand {
@@ -15,13 +16,31 @@ struct Doctor: ParsableCommand {
   @OptionGroup var format: JSONFlag
 
   func run() throws {
-    let answer = try common.ask(["HOLDFAST.DOCTOR"], timeoutSeconds: 60)
+    let networks = Self.allowedNetworks()
+    let words = ["HOLDFAST.DOCTOR"] + (networks.isEmpty ? [] : ["ALLOW"] + networks)
+    let answer = try common.ask(words, timeoutSeconds: 60)
     put(
       format.json
         ? answer.json() + "\n"
         : FindingList(drawing: .forOutput).text((answer.elements ?? []).map { Fields($0) }))
     let codes = (answer.elements ?? []).map { Fields($0).number("exit-code") }
     if let worst = codes.max(), worst > 0 { throw ExitCode(Int32(clamping: worst)) }
+  }
+
+  /// What the unit lets the daemon talk to; empty: everybody, or there is no such unit here.
+  private static func allowedNetworks() -> [String] {
+    func property(_ name: String) -> [String] {
+      guard
+        let pipe = popen("systemctl show --value -p \(name) holdfastd.service 2>/dev/null", "r")
+      else { return [] }
+      defer { pclose(pipe) }
+      var line = [CChar](repeating: 0, count: 4096)
+      guard fgets(&line, Int32(line.count), pipe) != nil else { return [] }
+      let bytes = line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+      return String(decoding: bytes, as: UTF8.self).split { $0 == " " || $0.isNewline }
+        .map(String.init)
+    }
+    return property("IPAddressDeny").isEmpty ? [] : property("IPAddressAllow")
   }
 }
 

@@ -197,6 +197,38 @@ def metrics(_, check):
     check("HOLDFAST.METRICS gives the same figures", set(re.findall(r"^# TYPE (\S+)", same, re.M)) == known)
 
 
+def doctor(_, check):
+    code, text = holdfast("doctor", "--json")
+    findings = json.loads(text)
+    codes = {finding["code"] for finding in findings}
+    # One node was killed before.
+    check(f"doctor finds what the lab lacks ({', '.join(sorted(codes))})",
+          {"maxmemory-unset", "persistence-off", "backlog-small", "node-unreachable"} <= codes, text)
+    check("and nothing that it has", not codes & {"sentinels-too-few", "quorum-one", "address-filtered",
+                                                  "sentinel-unreachable"}, text)
+    check("its exit status is the gravest finding's", code == max(finding["exit-code"] for finding in findings), code)
+    code, text = holdfast("doctor")
+    check("doctor in words", "CONFIG SET repl-backlog-size 64mb" in text, text)
+
+
+def drill(lab, check):
+    wait_until("sentinels that are done", lambda: lab.about_master()[b"flags"] == b"master")
+    old = lab.master_port()
+    code, text = holdfast("drill", "--planned", stdin="n\n")
+    check("a drill asks first", code == 1 and "Go on?" in text and lab.master_port() == old, text)
+
+    def rehearsed():
+        code, text = holdfast("drill", "--planned", "--yes")
+        # Sentinel refuses a failover soon after another one.
+        return None if "no sentinel began" in text else (code, text)
+    code, text = wait_until("a drill that is allowed", rehearsed, 60)
+    check("a drill: no request fails, no acknowledged write is missing",
+          code == 0 and "0 failed, 0 acknowledged writes missing" in text and "planned" in text, text)
+    lab.wait_for_master_after(old)
+    code, text = holdfast("drill", "--report")
+    check("drill --report shows the last failover", code == 0 and "switched" in text, text)
+
+
 def instance(_, check):
     """A second daemon of the template, with settings and a socket of its own."""
     with open(FILE, encoding="utf-8") as file:
@@ -227,4 +259,4 @@ def terminal(_, check):
         check(f"holdfast {command} --help teaches", code == 0 and "OVERVIEW" in text, text)
 
 
-STEPS = (access, reload, keep_alive, watchdog, metrics, silent_journal, instance, terminal)
+STEPS = (access, reload, keep_alive, watchdog, metrics, doctor, silent_journal, drill, instance, terminal)

@@ -26,6 +26,8 @@ struct Console: Sendable {
     case "HOLDFAST.WATCH": return watch(Array(words), ask.version)
     case "HOLDFAST.CONFIG": return ConsoleAnswer(configuration())
     case "HOLDFAST.RELOAD": return ConsoleAnswer(await reloader.reload())
+    case "HOLDFAST.DOCTOR": return ConsoleAnswer(await doctor(Array(words)))
+    case "HOLDFAST.DRILL": return ConsoleAnswer(await drill(Array(words)))
     case "HOLDFAST.TOP": return ConsoleAnswer(await top())
     case "HOLDFAST.METRICS":
       guard let text = try? await metrics.text() else { return ConsoleAnswer(Self.stopping) }
