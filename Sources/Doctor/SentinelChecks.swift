@@ -3,7 +3,8 @@
 // Whether the sentinels can do their work.
 extension Doctor {
   static let sentinelChecks: [Check] = [
-    sentinelCount, sentinelReach, sentinelHosts, quorum, agreement, downAfter, scripts,
+    sentinelCount, sentinelReach, sentinelHosts, quorum, agreement, downAfter, retryTime,
+    scripts,
   ]
 
   private static let sentinelCount: Check = { facts in
@@ -121,6 +122,18 @@ extension Doctor {
       Finding(
         .advice, "down-after-long", deployment, "down-after-milliseconds is \(value)",
         "Pages hang for that long when the master dies. \(set).")
+    ]
+  }
+
+  private static let retryTime: Check = { facts in
+    guard let value = facts.reachableSentinels.compactMap({ $0.number("failover-timeout") }).max(),
+      value >= 180_000
+    else { return [] }
+    return [
+      Finding(
+        .advice, "failover-timeout-long", deployment, "failover-timeout is \(value)",
+        "After a failed failover Sentinel waits twice that long for the next attempt. SENTINEL SET "
+          + "\(facts.masterName ?? "") failover-timeout 60000, on every sentinel.")
     ]
   }
 

@@ -76,8 +76,8 @@ final class LinkHandler: ChannelInboundHandler {
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    if error is NIOSSLError || error is BoringSSLError {
-      failure = .authenticationFailed("TLS: \(error)")
+    if error is NIOSSLError || error is BoringSSLError || error is NIOSSLExtraError {
+      failure = .authenticationFailed(TLSFailure.text("\(error)"))
     }
     context.close(promise: nil)
   }

@@ -43,6 +43,7 @@ final class ShardLoop {
     self.configuration = configuration
     self.report = report
     shard = Shard(configuration: configuration.proxy)
+    shard.processFacts = { .now }
     shard.groupsOf = { [unowned self] in handler($0)?.peerGroups() ?? [] }
     scheduleTick()
   }

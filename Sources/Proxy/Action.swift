@@ -57,6 +57,10 @@ public struct ShardStatistics: Sendable, Equatable {
   public var waiting = 0
   /// Commands without a reply now.
   public var inFlight = 0
+  /// Bytes of commands without a reply, and of unfinished ones.
+  public var inFlightBytes = 0
+  /// Bytes of replies that clients have not read.
+  public var unreadBytes = 0
   /// Links ready now, spare ones included.
   public var linksReady = 0
   /// Commands taken.
@@ -86,6 +90,8 @@ public struct ShardStatistics: Sendable, Equatable {
     left.clients += right.clients
     left.waiting += right.waiting
     left.inFlight += right.inFlight
+    left.inFlightBytes += right.inFlightBytes
+    left.unreadBytes += right.unreadBytes
     left.linksReady += right.linksReady
     left.commands += right.commands
     left.resent += right.resent

@@ -119,3 +119,20 @@ public struct UpstreamView: Sendable, Equatable {
   /// Commands that wait to be sent again.
   public let deferred: Int
 }
+
+/// The daemon's process, for `INFO`.
+public struct ProcessFacts: Sendable, Equatable {
+  /// Its id.
+  public var id: Int32 = 0
+  /// How long it runs, in seconds.
+  public var uptimeSeconds: Int64 = 0
+  /// Its memory, in bytes.
+  public var residentBytes: Int64 = 0
+  /// Its CPU time, in seconds.
+  public var userSeconds: Double = 0
+  /// Its CPU time in the kernel, in seconds.
+  public var systemSeconds: Double = 0
+
+  /// Of no process.
+  public init() {}
+}

@@ -271,14 +271,24 @@ extension Shard {
 
   private func infoText() -> String {
     let state = view.isServing ? "serving" : "waiting"
+    let process = processFacts()
     return """
       # Server\r
       redis_version:\(redisVersion)\r
       redis_mode:standalone\r
+      process_id:\(process.id)\r
+      uptime_in_seconds:\(process.uptimeSeconds)\r
+      tcp_port:0\r
       \r
       # Clients\r
       connected_clients:\(connectedCount)\r
       blocked_clients:\(statistics.waiting)\r
+      \r
+      # Memory\r
+      used_memory:\(process.residentBytes)\r
+      used_memory_rss:\(process.residentBytes)\r
+      maxmemory:0\r
+      maxmemory_policy:noeviction\r
       \r
       # Stats\r
       total_commands_processed:\(counters.commands)\r
@@ -289,6 +299,15 @@ extension Shard {
       # Replication\r
       role:master\r
       connected_slaves:0\r
+      \r
+      # CPU\r
+      used_cpu_user:\(process.userSeconds)\r
+      used_cpu_sys:\(process.systemSeconds)\r
+      \r
+      # Cluster\r
+      cluster_enabled:0\r
+      \r
+      # Keyspace\r
       \r
       # Holdfast\r
       holdfast_version:\(configuration.version)\r

@@ -83,6 +83,8 @@ public final class Shard {
   var takenClass = TrafficClass.write
   /// A client's groups besides its own, asked of the kernel when a rule depends on them.
   public var groupsOf: (ClientID) -> [UInt32] = { _ in [] }
+  /// What `INFO` says of the daemon's process.
+  public var processFacts: () -> ProcessFacts = { ProcessFacts() }
   /// When the log was last told of something.
   var notedMilliseconds: [String: Int64] = [:]
   /// Whether the log was told that no connection can be leased.
@@ -118,6 +120,8 @@ public final class Shard {
     var result = counters
     result.clients = connectedCount
     result.inFlight = inFlightCount
+    result.inFlightBytes = inFlightBytes + inputBytes
+    result.unreadBytes = outputBytes
     result.linksReady = links.reduce(0) { $0 + ($1?.isReady == true ? 1 : 0) }
     result.waiting =
       masterWaiters.reduce(0) { $0 + (isWaitingForMaster($1) ? 1 : 0) }

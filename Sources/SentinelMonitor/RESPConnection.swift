@@ -112,6 +112,7 @@ struct RESPConnection: Sendable {
       error.connectionErrors.first.map { describe($0.error) }
         ?? "no address for \(error.host)"
     case ChannelError.ioOnClosedChannel, ChannelError.alreadyClosed: "the connection was closed"
+    case is NIOSSLError, is BoringSSLError, is NIOSSLExtraError: TLSFailure.text("\(error)")
     default: String(describing: error)
     }
   }

@@ -43,7 +43,8 @@ extension JournalEvent {
     case .sentinelSetChanged: .sentinelSetChanged
     case .tilt: .sentinelTilt
     case .replicaChanged: .replicaChanged
-    case .authenticationFailed: .authenticationFailed
+    case .authenticationFailed(_, _, let message):
+      message.hasPrefix(TLSFailure.prefix) ? .tlsFailed : .authenticationFailed
     }
   }
 

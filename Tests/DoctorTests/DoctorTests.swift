@@ -86,6 +86,12 @@ struct DoctorTests {
         for index in 0..<3 { facts.sentinels[index].settings["down-after-milliseconds"] = "11000" }
       }
     ),
+    (
+      "failover-timeout-long", .advice,
+      { facts in
+        for index in 0..<3 { facts.sentinels[index].settings["failover-timeout"] = "180000" }
+      }
+    ),
     ("sentinel-script", .advice, { $0.sentinels[0].settings["notification-script"] = "/x" }),
     ("node-unreachable", .warning, { $0.nodes[2].failure = "refused" }),
     ("version-old", .critical, { $0.nodes[0].info["redis_version"] = "6.0.16" }),

@@ -289,7 +289,14 @@ def exit_status():
 
 def crash(lab):
     pid, restarts = main_pid(), int(show("NRestarts"))
+    in_flight, release = set_held_back(lab, "crash-in-flight")
     os.kill(pid, signal.SIGKILL)
+    try:
+        check("kill -9 of the daemon: a request in flight gets no wrong reply", False, in_flight(20))
+    except (ConnectionError, EOFError) as error:
+        check("kill -9 of the daemon: a connection with a request in flight is closed, not left hanging", True, error)
+    finally:
+        release()
     check("kill -9 of the daemon: a new connection is served", call("SET", "session", "crash") == b"OK")
     wait_until("the next daemon", lambda: state() == ("active", "running"))
     check("kill -9 of the daemon: Restart= started another", main_pid() != pid)

@@ -70,6 +70,10 @@ struct Metrics: Sendable {
       ("holdfast_clients_limit", "The most there may be.", limits.clients),
       ("holdfast_in_flight", "Commands without a reply.", counts.inFlight),
       ("holdfast_in_flight_limit", "The most there may be.", limits.inFlightTotal),
+      ("holdfast_in_flight_bytes", "Bytes of these, and of unfinished ones.", counts.inFlightBytes),
+      ("holdfast_in_flight_bytes_limit", "The most there may be.", limits.inFlightBytesTotal),
+      ("holdfast_unread_bytes", "Bytes of replies that clients have not read.", counts.unreadBytes),
+      ("holdfast_unread_bytes_limit", "The most there may be.", limits.outputBytesTotal),
       (
         "holdfast_waiting_clients", "Clients that wait for a master or a connection.",
         counts.waiting
