@@ -99,6 +99,15 @@ public final class Gateway: Sendable {
     return all
   }
 
+  /// `CLIENT LIST` of one user, or of all.
+  public func clientLines(uid: UInt32?) async throws -> String {
+    var text = ""
+    for shard in shards {
+      text += try await shard.eventLoop.submit { shard.value.shard.clientLines(uid: uid) }.get()
+    }
+    return text
+  }
+
   /// Every connection to Redis.
   public func upstreams() async throws -> [UpstreamView] {
     var all: [UpstreamView] = []

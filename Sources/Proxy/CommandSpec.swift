@@ -19,7 +19,7 @@ public enum LocalCommand: UInt8, Sendable, CaseIterable {
   case ping, echo, hello, auth, select, reset, quit, info, role, time
   case command, commandCount, commandInfo, commandDocs, commandGetKeys, commandList
   case clientID, clientInfo, clientGetName, clientSetName, clientSetInfo, clientReply
-  case clientNoEvict, clientNoTouch, clientUnpause
+  case clientNoEvict, clientNoTouch, clientUnpause, clientList
   case configGet
   case readonly, readwrite
   case keys

@@ -60,9 +60,7 @@ extension CommandTable {
         .state("CACHING", 3, .pinnedOnly),
         .state("GETREDIR", 2, .pinnedOnly),
         .state("TRACKINGINFO", 2, .pinnedOnly),
-        .refused(
-          "LIST", -2, .read,
-          because: "it would list the connections of this daemon; use CLIENT INFO for your own"),
+        .local("LIST", -2, .clientList),
         .forbidden(
           "KILL", -3, because: "connections to Redis are shared; end your own with QUIT"),
         .forbidden(

@@ -57,7 +57,8 @@ extension Shard {
       case .ping, .echo, .quit, .hello, .auth, .select, .reset, .time, .role, .info, .command,
         .commandCount, .commandInfo, .commandDocs, .commandGetKeys, .commandList, .clientID,
         .clientInfo, .clientGetName, .clientSetName, .clientSetInfo, .clientReply, .clientNoEvict,
-        .clientNoTouch, .clientUnpause, .configGet, .readonly, .readwrite, .wait, .waitAOF,
+        .clientNoTouch, .clientUnpause, .clientList, .configGet, .readonly, .readwrite, .wait,
+        .waitAOF,
         .holdfastPing, .holdfastDurability:
         return nil
       }
@@ -66,12 +67,16 @@ extension Shard {
     }
   }
 
+  /// The kernel is asked for groups only where that decides.
+  func isAdministrator(_ client: Client, _ policy: AccessPolicy) -> Bool {
+    policy.isAdministrator(client.peer, groups: [])
+      || policy.isAdministrator(client.peer, groups: groupsOf(client.id))
+  }
+
   /// Whether a client may administer; if not, it is told so.
   func mayAdminister(_ client: Client, _ arguments: RequestArguments) -> Bool {
     guard let policy = configuration.access else { return true }
-    if policy.isAdministrator(client.peer, groups: []) { return true }
-    // The kernel is asked for groups only where that decides.
-    if policy.isAdministrator(client.peer, groups: groupsOf(client.id)) { return true }
+    if isAdministrator(client, policy) { return true }
     counters.denied += 1
     note(
       .accessRefused(

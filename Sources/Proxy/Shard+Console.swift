@@ -13,6 +13,36 @@ extension Shard {
     return true
   }
 
+  /// `CLIENT LIST`: the connections of the client's own user; of all for administrators. The host knows those of other
+  /// shards. False: it must wait.
+  func takeClientList(_ client: Client, _ arguments: RequestArguments) -> Bool {
+    let isPlain =
+      arguments.count == 2
+      || arguments.count == 4 && arguments.matches(2, "TYPE") && arguments.matches(3, "NORMAL")
+    guard isPlain else {
+      reply(client) {
+        $0.writeError("ERR only CLIENT LIST and CLIENT LIST TYPE normal are answered")
+      }
+      return true
+    }
+    guard client.order.isSettled else {
+      client.block = .settle
+      return false
+    }
+    let mayAll = configuration.access.map { isAdministrator(client, $0) } ?? true
+    let uid = mayAll ? "*" : "\(client.peer?.uid ?? .max)"
+    var question = ask(client, arguments)
+    question.arguments = ["CLIENT", "LIST", uid].map { Array($0.utf8) }
+    actions.append(.console(question))
+    return true
+  }
+
+  /// A line for each connection as `CLIENT LIST` has it, of one user or of all.
+  public func clientLines(uid: UInt32?) -> String {
+    clients.all.filter { !$0.isSteward && (uid == nil || $0.peer?.uid == uid) }
+      .map { clientLine($0) }.joined()
+  }
+
   /// From now on a client is pushed events (RESP3 only), or no longer.
   public func setWatching(_ id: ClientID, _ isWatching: Bool) {
     guard let client = clients[id], client.version == .three else { return }

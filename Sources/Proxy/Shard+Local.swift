@@ -46,6 +46,7 @@ extension Shard {
     case .lock: return takeLock(client, arguments)
     case .holdfastLocks:
       return mayAdminister(client, arguments) ? takeLock(client, arguments) : true
+    case .clientList: return takeClientList(client, arguments)
     case .console:
       return mayAdminister(client, arguments) ? takeConsole(client, arguments) : true
     case .holdfastDurability: takeDurability(client, arguments)
@@ -251,7 +252,7 @@ extension Shard {
     Int64(client.id.slot) + 1 + Int64(client.id.serial) << 20
   }
 
-  private func clientLine(_ client: Client) -> String {
+  func clientLine(_ client: Client) -> String {
     let age = (now - client.connectedMilliseconds) / 1000
     return "id=\(clientNumber(client)) addr=unix:\(client.peer?.pid ?? 0) name="
       + "\(String(decoding: client.name, as: UTF8.self)) age=\(age) idle=0 flags=U "

@@ -133,5 +133,5 @@ public struct HostAsk: Sendable, Equatable {
   /// What its connection speaks.
   public let version: RESPVersion
   /// The command's words.
-  public let arguments: [[UInt8]]
+  public var arguments: [[UInt8]]
 }

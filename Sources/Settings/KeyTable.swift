@@ -281,6 +281,7 @@ extension KeyTable {
   ]
 
   private static let commands: [Field<Settings.Commands>] = [
+    Field("profile", \.profile, .choice, "how much is let through"),
     Field("open", \.open, .list(of: .command), "refused commands that are let through"),
     Field("keysMax", \.keysMax, .integer(0...1_000_000), unit: "keys", "the most KEYS returns"),
   ]

@@ -226,6 +226,16 @@ extension Settings {
 
   /// Which commands are open.
   public struct Commands: Sendable, Equatable {
+    /// How much is let through.
+    public enum Profile: String, Sendable, CaseIterable {
+      /// Nothing dangerous, but for what ``Commands/open`` names.
+      case safe
+      /// Whatever a plain Redis allows and a shared connection can bear.
+      case permissive
+    }
+
+    /// How much is let through.
+    public var profile = Profile.safe
     /// Commands, refused by default, that are let through: upper case, subcommands as `CONFIG|SET`.
     public var open: [String] = []
     /// The most keys that `KEYS` answers with.

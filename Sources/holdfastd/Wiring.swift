@@ -158,7 +158,10 @@ struct Wiring {
     proxy.outputBytesPerClientMax = settings.limits.outputBytesPerClient
     proxy.outputBytesMax = share(settings.limits.outputBytesTotal)
     proxy.idleClientMilliseconds = Int64(settings.limits.idleClientSeconds) * 1000
-    proxy.opened = Set(settings.commands.open)
+    switch settings.commands.profile {
+    case .safe: proxy.opened = Set(settings.commands.open)
+    case .permissive: proxy.opened = Set(CommandTable.standard.specs.map(\.name))
+    }
     proxy.keysMax = settings.commands.keysMax
     proxy.access = try AccessWiring.policy(settings.access, share)
     return proxy

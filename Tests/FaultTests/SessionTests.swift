@@ -201,6 +201,76 @@ struct SessionTests {
   }
 
   @Test(
+    "One successor each, logouts that stay, limits that hold, while the master is killed",
+    .timeLimit(.minutes(10)))
+  func racesUnderFailover() async throws {
+    try await withLab { lab, daemon in
+      let old = lab.initialMaster
+      let isOver = Flag()
+      let (rounds, ended) = (Collected<Int>(), Collected<String>())
+      let work = Task {
+        try await Self.each(6, on: daemon) { number, client in
+          let rival = try await SessionClient.connect(daemon)
+          // A crash may take what no replica has: here every acknowledged write is on one.
+          for each in [client, rival] {
+            _ = try await each.call("HOLDFAST.DURABILITY", "REPLICATED", "REPLICAS", "1")
+          }
+          while !isOver.isSet {
+            switch number % 3 {
+            case 0: try await Self.regenerateTwice(client, rival)
+            case 1: ended.append(try await Self.logOut("w\(number)", client))
+            default:
+              _ = try await client.call("SESSION.CREATE", "x", "USER", "v", "LIMIT", "5", "EVICT")
+            }
+            rounds.append(number)
+          }
+        }
+      }
+      try await eventually("work before") { Set(rounds.values).count == 6 }
+      await old.kill()
+      try await daemon.waitUntilServing(insteadOf: old)
+      let before = rounds.values.count
+      try await eventually("work after") { Set(rounds.values.dropFirst(before)).count == 6 }
+      isOver.set()
+      try await work.value
+      let first = try await SessionClient.connect(daemon)
+      for id in ended.values where !id.isEmpty {
+        #expect(try await first.call("SESSION.GET", id, "NOTOUCH") == .null, "it lives again")
+      }
+      let rows = try await first.call("SESSION.LIST", "v", "COUNT", "100").elements?[1].elements
+      #expect((1...5).contains(rows?.count ?? 0), "\(rows?.count ?? 0) sessions")
+      try await Self.expectAllExpire(try await lab.masterAgreed(with: daemon))
+    }
+  }
+
+  /// Two regenerate the same session at once: never do both win.
+  private static func regenerateTwice(
+    _ client: SessionClient, _ rival: SessionClient
+  ) async throws {
+    let created = try await client.call("SESSION.CREATE", "x")
+    guard let id = created.elements?.first?.text else { return }
+    async let mine = client.call("SESSION.REGENERATE", id)
+    async let theirs = rival.call("SESSION.REGENERATE", id)
+    let replies = try await [mine, theirs].compactMap(\.elements)
+    let winners = replies.filter { $0[1].integerValue == 1 }
+    #expect(winners.count <= 1)
+    if replies.count == 2 {
+      #expect(winners.count == 1)
+      #expect(replies[0][0] == replies[1][0], "both are told the same successor")
+    }
+  }
+
+  /// The id of a session that was ended by its user's logout; empty where nobody can say.
+  private static func logOut(_ user: String, _ client: SessionClient) async throws -> String {
+    let created = try await client.call("SESSION.CREATE", "x", "USER", user)
+    guard let id = created.elements?.first?.text else { return "" }
+    let reply = try await client.call("SESSION.LOGOUTALL", user)
+    guard reply.errorWord == nil else { return "" }
+    #expect(try await client.call("SESSION.GET", id) == .null)
+    return id
+  }
+
+  @Test(
     "A logout survives a kill of the master; a killed holder's lock goes to ten waiters in order")
   func logoutAndLocks() async throws {
     try await withLab { lab, daemon in

@@ -353,7 +353,8 @@ private let forbidden = Route.forbidden(reason: "")
 
   @Test(
     arguments: [
-      ("FLUSHALL", Route.pass), ("MONITOR", .pinned(.subscription)), ("CLIENT LIST", .pass),
+      ("FLUSHALL", Route.pass), ("MONITOR", .pinned(.subscription)),
+      ("CLIENT LIST", .local(.clientList)),
       ("CONFIG SET a b", .pass), ("SYNC", forbidden), ("GET a", .pass), ("PING", .local(.ping)),
       ("PUBLISH __sentinel__:hello x", forbidden), ("CLIENT PAUSE 1", forbidden),
     ])
@@ -522,7 +523,7 @@ private let routeCases: [(String, ReplayClass, Route)] = [
   ("ACL SETUSER a", .once, refused), ("ACL WHOAMI", .read, .pass), ("ACL LIST", .read, refused),
   ("SCRIPT FLUSH", .settling, refused), ("SCRIPT KILL", .once, refused),
   ("FUNCTION FLUSH", .settling, refused), ("MIGRATE h 1 k 0 5", .once, refused),
-  ("CLIENT LIST", .read, refused), ("SLOWLOG RESET", .once, refused),
+  ("CLIENT LIST", .read, .local(.clientList)), ("SLOWLOG RESET", .once, refused),
   ("SLOWLOG GET", .read, .pass), ("LATENCY RESET", .once, refused),
   ("LATENCY LATEST", .read, .pass), ("CLUSTER INFO", .once, refused),
   ("CLUSTER NONSENSE", .once, refused), ("MEMORY USAGE k", .read, .pass),

@@ -26,6 +26,11 @@ struct Console: Sendable {
     case "HOLDFAST.WATCH": return watch(Array(words), ask.version)
     case "HOLDFAST.CONFIG": return ConsoleAnswer(configuration())
     case "HOLDFAST.RELOAD": return ConsoleAnswer(await reloader.reload())
+    case "CLIENT":
+      guard let text = try? await gateway.clientLines(uid: words.last.flatMap { UInt32($0) }) else {
+        return ConsoleAnswer(Self.stopping)
+      }
+      return ConsoleAnswer(.verbatim("txt", Array(text.utf8)))
     case "HOLDFAST.DOCTOR": return ConsoleAnswer(await doctor(Array(words)))
     case "HOLDFAST.DRILL": return ConsoleAnswer(await drill(Array(words)))
     case "HOLDFAST.TOP": return ConsoleAnswer(await top())
