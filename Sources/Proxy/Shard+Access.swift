@@ -7,16 +7,19 @@ extension Shard {
 
   /// Finds a new client's rule. A text: it may not connect.
   func admit(_ client: Client) -> String? {
-    guard let policy = configuration.access, !policy.rules.isEmpty,
-      let index = policy.rule(for: client.peer, groups: client.peer?.groups ?? [])
-    else { return nil }
-    let rule = policy.rules[index]
-    client.rule = rule
-    client.requestsMax = min(client.requestsMax, rule.requestsMax ?? .max)
-    client.bytesMax = min(client.bytesMax, rule.bytesMax ?? .max)
-    guard let most = rule.connectionsMax else { return nil }
+    bind(client, groups: client.peer?.groups ?? [])
+    guard let rule = client.rule, let most = rule.connectionsMax else { return nil }
     let count = clients.all.reduce(0) { $0 + ($1.rule == rule && !$1.isClosed ? 1 : 0) }
     return count > most ? refuse(client, rule, "more than \(most) connections") : nil
+  }
+
+  /// Binds a client by the rule that names it, if any does.
+  func bind(_ client: Client, groups: [UInt32]) {
+    let policy = configuration.access
+    let index = policy?.rule(for: client.peer, groups: groups)
+    client.rule = index.flatMap { policy?.rules[$0] }
+    client.requestsMax = min(configuration.inFlightPerClientMax, client.rule?.requestsMax ?? .max)
+    client.bytesMax = min(configuration.inFlightBytesPerClientMax, client.rule?.bytesMax ?? .max)
   }
 
   /// Why a client may not run a command; nil: it may.

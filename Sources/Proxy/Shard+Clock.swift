@@ -61,7 +61,10 @@ extension Shard {
   }
 
   func closeIfSettled(_ client: Client) {
-    if client.hasInputEnded, client.order.isSettled, client.inputCount == 0 { close(client) }
+    guard client.hasInputEnded, client.order.isSettled else { return }
+    // What is left of a client that waits for nothing is half a request, and the rest will never come.
+    let isTaken = client.inputCount == 0 || (client.block == nil && client.isWritable)
+    if isTaken { close(client) }
   }
 
   private func closeIdleClients() {

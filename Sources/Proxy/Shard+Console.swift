@@ -69,6 +69,10 @@ extension Shard {
   public func reconfigure(_ configuration: ProxyConfiguration) {
     let former = self.configuration.durability
     self.configuration = configuration
+    let needsGroups = configuration.access?.needsGroups ?? false
+    for client in clients.all where !client.isSteward {
+      bind(client, groups: needsGroups ? groupsOf(client.id) : [])
+    }
     guard configuration.durability != former else { return }
     for client in clients.all where client.durability == former {
       setDurability(client, configuration.durability)

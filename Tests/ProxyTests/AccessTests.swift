@@ -77,6 +77,23 @@ struct AccessTests {
     #expect(!rig.connect(Self.other).isClosed)
   }
 
+  @Test func aReloadBindsThoseWhoAreConnected() {
+    let rig = Self.rig { $0.kinds = [.read] }
+    let client = rig.connect(Self.bound)
+    #expect(rig.send(client, "SET a 1").first?.hasPrefix("-DENIED") == true)
+    var configuration = rig.shard.configuration
+    configuration.access?.rules = []
+    configuration.inFlightPerClientMax = 7
+    rig.shard.reconfigure(configuration)
+    #expect(rig.send(client, "SET a 1") == ["+OK"])
+    #expect(rig.shard.clients[client.id]?.requestsMax == 7)
+    configuration.access?.rules = [AccessPolicy.Rule(text: "gid=9")]
+    configuration.access?.rules[0].gids = [9]
+    rig.shard.groupsOf = { _ in [9] }
+    rig.shard.reconfigure(configuration)
+    #expect(rig.send(client, "GET a").first?.contains("\"gid=9\"") == true)
+  }
+
   @Test func refusalsAreNotedNowAndThen() {
     let rig = Self.rig { $0.kinds = [.read] }
     let client = rig.connect(Self.bound)

@@ -244,6 +244,17 @@ private func words(_ replies: [String]) -> [String] {
     rig.expectNothingHeld()
   }
 
+  @Test func drainDoesNotWaitForTheRestOfARequest() {
+    let rig = Rig.serving(FakeMaster())
+    let client = rig.connect()
+    _ = rig.send(client, "PING")
+    let half = Array("*2\r\n$3\r\nGET".utf8)
+    half.withUnsafeBytes { rig.shard.clientReceived(client.id, $0, nowMilliseconds: rig.now) }
+    rig.shard.drain(nowMilliseconds: rig.now)
+    rig.pump()
+    #expect(client.isClosed && rig.shard.isDrained)
+  }
+
   @Test func drainAnswersWhatIsInFlight() {
     let master = FakeMaster()
     let rig = Rig.serving(master)
