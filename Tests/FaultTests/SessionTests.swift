@@ -178,7 +178,7 @@ struct SessionTests {
           }
         }
       }
-      try await eventually("work before") { versionedSum.values.count > 20 }
+      try await eventually("work before", within: 60_000) { versionedSum.values.count > 20 }
       if isPlanned {
         try await lab.commandFailoverWhenAllowed()
       } else {
@@ -186,7 +186,7 @@ struct SessionTests {
       }
       try await daemon.waitUntilServing(insteadOf: old)
       let before = versionedSum.values.count
-      try await eventually("work after") { versionedSum.values.count > before + 20 }
+      try await eventually("work after", within: 90_000) { versionedSum.values.count > before + 20 }
       isOver.set()
       try await work.value
       for (id, sum) in [(locked, lockedSum), (versioned, versionedSum)] {
@@ -226,11 +226,13 @@ struct SessionTests {
           }
         }
       }
-      try await eventually("work before") { Set(rounds.values).count == 6 }
+      try await eventually("work before", within: 60_000) { Set(rounds.values).count == 6 }
       await old.kill()
       try await daemon.waitUntilServing(insteadOf: old)
       let before = rounds.values.count
-      try await eventually("work after") { Set(rounds.values.dropFirst(before)).count == 6 }
+      try await eventually("work after", within: 90_000) {
+        Set(rounds.values.dropFirst(before)).count == 6
+      }
       isOver.set()
       try await work.value
       let first = try await SessionClient.connect(daemon)
