@@ -9,16 +9,22 @@ final class ClientHandler: ChannelInboundHandler {
   typealias OutboundOut = ByteBuffer
 
   private let shard: ShardLoop
+  private let entrance: Entrance
   private var context: ChannelHandlerContext?
   private(set) var id: ClientID?
 
-  init(shard: ShardLoop) {
+  init(shard: ShardLoop, entrance: Entrance) {
     self.shard = shard
+    self.entrance = entrance
   }
 
   func channelActive(context: ChannelHandlerContext) {
     self.context = context
-    id = shard.clientConnected(self, peer: PeerCredentials.read(context.channel))
+    switch entrance {
+    case .socket:
+      id = shard.clientConnected(self, .socket, peer: PeerCredentials.read(context.channel))
+    case .tcp, .inside: id = shard.clientConnected(self, entrance, peer: nil)
+    }
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -48,7 +54,7 @@ final class ClientHandler: ChannelInboundHandler {
   /// Closing instead would drop requests that the kernel holds, and their sender could not know. False: it is of a kind
   /// where that cannot be done.
   func endInput() -> Bool {
-    guard let channel = context?.channel else { return false }
+    guard entrance == .socket, let channel = context?.channel else { return false }
     try? channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
     let code = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
       of: NIOBSDSocket.Handle.self

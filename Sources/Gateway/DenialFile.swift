@@ -22,6 +22,8 @@ struct DenialFile: Sendable {
     let draft = path + ".new"
     let descriptor = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { return Self.failure("create", draft) }
+    // Whatever the process' umask is just now.
+    fchmod(descriptor, 0o600)
     var bytes = Array(text.utf8)[...]
     while !bytes.isEmpty {
       let written = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }

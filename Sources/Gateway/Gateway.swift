@@ -3,6 +3,7 @@ import Failover
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
+import NIOSSL
 import Proxy
 import RESP
 import Sessions
@@ -48,19 +49,41 @@ public final class Gateway: Sendable {
 
   /// Serves clients on a bound and listening socket, which the gateway owns from here on.
   public func serve(listening descriptor: CInt, backlog: Int32) async throws {
+    let channel = try await bootstrap(.socket, tls: nil, backlog: backlog)
+      .withBoundSocket(descriptor).get()
+    listeners.withLockedValue { $0.append(channel) }
+  }
+
+  /// Serves clients on a TCP port. Throws a ``ListenError`` where that cannot be had.
+  public func serve(_ listener: TCPListener, backlog: Int32) async throws {
+    do {
+      let channel = try await bootstrap(.tcp, tls: listener.tls, backlog: backlog)
+        .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+        .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+        .bind(host: listener.host, port: listener.port).get()
+      listeners.withLockedValue { $0.append(channel) }
+    } catch {
+      throw ListenError(
+        description: "cannot listen on tcp.address \(listener.host):\(listener.port): \(error)")
+    }
+  }
+
+  private func bootstrap(
+    _ entrance: Entrance, tls: NIOSSLContext?, backlog: Int32
+  ) -> ServerBootstrap {
     let byLoop = Dictionary(
       uniqueKeysWithValues: shards.map { (ObjectIdentifier($0.eventLoop), $0) })
-    let channel = try await ServerBootstrap(group: group)
+    return ServerBootstrap(group: group)
       .serverChannelOption(.backlog, value: backlog)
       .childChannelOption(.maxMessagesPerRead, value: 1)
       .childChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           guard let shard = byLoop[ObjectIdentifier(channel.eventLoop)] else { return }
-          try channel.pipeline.syncOperations.addHandler(ClientHandler(shard: shard.value))
+          let pipeline = channel.pipeline.syncOperations
+          if let tls { try pipeline.addHandler(NIOSSLServerHandler(context: tls)) }
+          try pipeline.addHandler(ClientHandler(shard: shard.value, entrance: entrance))
         }
       }
-      .withBoundSocket(descriptor).get()
-    listeners.withLockedValue { $0.append(channel) }
   }
 
   /// Tells every shard what the master is now. Never blocks.

@@ -18,12 +18,31 @@ public struct UpstreamTLS: Sendable {
   }
 }
 
+/// A listener on the loopback.
+public struct TCPListener: Sendable {
+  /// A name or address of the loopback.
+  public let host: String
+  /// Where it listens.
+  public let port: Int
+  /// TLS with its clients; nil: plain TCP.
+  public let tls: NIOSSLContext?
+
+  /// A listener there.
+  public init(host: String, port: Int, tls: NIOSSLContext?) {
+    self.host = host
+    self.port = port
+    self.tls = tls
+  }
+}
+
 /// How the data plane is run.
 public struct GatewayConfiguration: Sendable {
   /// What each shard is allowed; already divided among them.
   public var proxy: ProxyConfiguration
   /// Event loops that share the clients.
   public var shards = 1
+  /// Where clients that cannot use a Unix-domain socket connect; nil: nowhere.
+  public var tcp: TCPListener?
   /// How long a connection to Redis may take.
   public var connectTimeoutMilliseconds: Int64 = 1_000
   /// TLS to Redis; nil: plain TCP.

@@ -57,7 +57,7 @@ final class ShardLoop {
 
   // MARK: Events from channels
 
-  func clientConnected(_ handler: ClientHandler, peer: Peer?) -> ClientID {
+  func clientConnected(_ handler: ClientHandler, _ entrance: Entrance, peer: Peer?) -> ClientID {
     let needsGroups = configuration.proxy.access?.needsGroups ?? false
     let groups = needsGroups ? handler.peerGroups() : []
     let known = peer.map {
@@ -65,7 +65,8 @@ final class ShardLoop {
         pid: $0.pid, uid: $0.uid, gid: $0.gid, processKey: processes.key(of: $0.pid),
         groups: groups)
     }
-    let id = shard.clientConnected(peer: known, nowMilliseconds: nowMilliseconds)
+    let id = shard.clientConnected(
+      peer: known, entrance: entrance, nowMilliseconds: nowMilliseconds)
     clientHandlers[id.slot] = handler
     scheduleEndOfTurn()
     return id
@@ -194,7 +195,8 @@ final class ShardLoop {
   /// Asks as a client would, without a connection; the reply is the first that comes.
   func askItself(_ words: [String]) -> EventLoopFuture<RESPValue> {
     let promise = loop.makePromise(of: RESPValue.self)
-    let id = shard.clientConnected(peer: nil, nowMilliseconds: nowMilliseconds)
+    let id = shard.clientConnected(
+      peer: nil, entrance: .inside, nowMilliseconds: nowMilliseconds)
     inner[id] = InnerClient(promise: promise)
     var command: [UInt8] = []
     command.writeCommand(["HELLO", "3"])

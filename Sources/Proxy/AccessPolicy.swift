@@ -82,4 +82,6 @@ public enum ShardNote: Sendable, Equatable {
   case poolExhausted(leased: Int)
   /// Connections can be leased again.
   case poolRecovered
+  /// Subscribers whose connection was lost are subscribed again; they may have missed messages.
+  case subscribersMoved(count: Int)
 }

@@ -30,6 +30,8 @@ public final class Client {
     case marker
     /// Redis could not execute its command now: it is taken again a little later.
     case retry
+    /// Its connection is lost, and what it is subscribed to is being asked for on another one.
+    case moving
     /// It is closed once its replies have come and are written.
     case closing
   }
@@ -53,6 +55,9 @@ public final class Client {
 
   let id: ClientID
   let peer: Peer?
+  let entrance: Entrance
+  /// It has not given the password of its entrance yet.
+  var isLocked: Bool
   let connectedMilliseconds: Int64
   var activeMilliseconds: Int64
 
@@ -123,10 +128,12 @@ public final class Client {
   /// It would take what it waits for away.
   var isBlockingWrite = false
   var blockingDeadlineMilliseconds = Int64.max
-  /// Channels and patterns, as Redis counts them; shard channels apart.
-  var subscriptionCount = 0
-  var shardSubscriptionCount = 0
+  var subscriptions = Subscriptions()
+  /// Its connection carries what it did not ask for one by one: messages, or `MONITOR`.
   var isStreaming = false
+  var isMonitoring = false
+  /// Until when another connection is waited for that continues its subscriptions; 0: none was lost.
+  var moveDeadlineMilliseconds: Int64 = 0
   var keysScan: KeysScan?
   /// What it may do; nil: all but administration.
   var rule: AccessPolicy.Rule?
@@ -146,12 +153,18 @@ public final class Client {
   /// Where its unanswered native commands are, if its last command was one.
   var nativeLink: Link?
 
-  init(id: ClientID, peer: Peer?, configuration: ProxyConfiguration, nowMilliseconds: Int64) {
+  init(
+    id: ClientID, peer: Peer?, entrance: Entrance, configuration: ProxyConfiguration,
+    nowMilliseconds: Int64
+  ) {
     self.id = id
     self.peer = peer
+    self.entrance = entrance
+    isLocked = configuration.guarded.contains(entrance)
     connectedMilliseconds = nowMilliseconds
     activeMilliseconds = nowMilliseconds
-    scanner = RequestScanner(limits: configuration.requestLimits)
+    scanner = RequestScanner(
+      limits: isLocked ? Shard.lockedLimits : configuration.requestLimits)
     database = configuration.database
     durability = configuration.durability
     requestsMax = configuration.inFlightPerClientMax

@@ -17,11 +17,11 @@ public enum ReplayClass: UInt8, Sendable, CaseIterable {
 /// What the daemon answers by itself, without asking Redis.
 public enum LocalCommand: UInt8, Sendable, CaseIterable {
   case ping, echo, hello, auth, select, reset, quit, info, role, time
-  case command, commandCount, commandInfo, commandDocs, commandGetKeys, commandList
+  case command, commandCount, commandInfo, commandList
   case clientID, clientInfo, clientGetName, clientSetName, clientSetInfo, clientReply
   case clientNoEvict, clientNoTouch, clientUnpause, clientList
   case configGet
-  case readonly, readwrite
+  case noCluster, unknownSubcommand
   case keys
   case wait, waitAOF
   case holdfastPing, holdfastDurability, holdfastFailovers, holdfastLocks

@@ -36,6 +36,12 @@ enum ArgumentRule: UInt8, Sendable, CaseIterable {
   case publish
   /// `CLIENT TRACKING ON|OFF [options]`
   case tracking
+  /// `CONFIG GET`: some settings are answered here, one is Redis' own to tell.
+  case configGet
+  /// `CONFIG SET`: one setting may be opened alone.
+  case configSet
+  /// `COMMAND LIST` without a filter is answered here.
+  case plainList
   /// `MONITOR`: once opened, it needs a connection of its own.
   case monitor
   /// `COMMAND`: answered here alone; an unknown subcommand is Redis' to complain about.
@@ -49,17 +55,20 @@ enum ArgumentRule: UInt8, Sendable, CaseIterable {
     case .set, .expire, .expireFields, .destination, .sort, .sortedSetAdd, .geoAdd, .geoRadius,
       .geoRadiusByMember, .bitField, .restore, .functionLoad:
       true
-    case .none, .streams, .migrate, .publish, .tracking, .monitor, .alone, .script: false
+    case .none, .streams, .migrate, .publish, .tracking, .configGet, .configSet, .plainList,
+      .monitor,
+      .alone, .script:
+      false
     }
   }
 
   /// Whether the route depends on the arguments.
   var givesRoute: Bool {
     switch self {
-    case .streams, .publish, .tracking, .alone: true
+    case .streams, .publish, .tracking, .configGet, .plainList, .alone: true
     case .none, .set, .expire, .expireFields, .destination, .sort, .sortedSetAdd, .geoAdd,
-      .geoRadius, .geoRadiusByMember, .bitField, .restore, .functionLoad, .migrate, .monitor,
-      .script:
+      .geoRadius, .geoRadiusByMember, .bitField, .restore, .functionLoad, .migrate, .configSet,
+      .monitor, .script:
       false
     }
   }
@@ -86,7 +95,8 @@ extension CommandTable {
     case .restore: return arguments.restoreClass
     // Without REPLACE the second run fails: the library is there.
     case .functionLoad: return arguments.matches(2, "REPLACE") ? .settling : .once
-    case .none, .streams, .migrate, .publish, .tracking, .monitor, .alone, .script:
+    case .none, .streams, .migrate, .publish, .tracking, .configGet, .configSet, .plainList,
+      .monitor, .alone, .script:
       return facts.replay
     }
   }
@@ -99,13 +109,21 @@ extension CommandTable {
       return arguments.mayBlock ? .pinned(.blocking) : facts.route
     case .publish where arguments.argument(1)?.isExactly("__sentinel__:hello") == true:
       return .forbidden(reason: "this channel is the sentinels' own; publish on another one")
+    case .publish where arguments.argument(1)?.isExactly("__holdfast__:gap") == true:
+      return .forbidden(reason: "this channel is the daemon's own; publish on another one")
     case .tracking where arguments.matches(2, "OFF"):
       return .pinnedOnly
-    case .alone where arguments.count > 1:
+    case .tracking where arguments.redirects:
+      return .forbidden(
+        reason: "connections to Redis are not the client's; HELLO 3 gets invalidations in place")
+    case .alone where arguments.count > 1, .plainList where arguments.count > 2:
+      return .pass
+    // The one setting that an app's own start depends on.
+    case .configGet where arguments.count == 3 && arguments.matches(2, "NOTIFY-KEYSPACE-EVENTS"):
       return .pass
     case .none, .set, .expire, .expireFields, .destination, .sort, .sortedSetAdd, .geoAdd,
       .geoRadius, .geoRadiusByMember, .bitField, .restore, .functionLoad, .migrate, .publish,
-      .tracking, .monitor, .alone, .script:
+      .tracking, .configGet, .configSet, .plainList, .monitor, .alone, .script:
       return facts.route
     }
   }
@@ -132,7 +150,8 @@ extension CommandTable {
     case .geoRadiusByMember: arguments.forEachGeoDestination(optionsAt: 5, body)
     case .migrate: arguments.forEachMigratedKey(body)
     case .none, .set, .expire, .expireFields, .destination, .sortedSetAdd, .geoAdd, .bitField,
-      .restore, .functionLoad, .publish, .tracking, .monitor, .alone, .script:
+      .restore, .functionLoad, .publish, .tracking, .configGet, .configSet, .plainList, .monitor,
+      .alone, .script:
       break
     }
   }
@@ -316,6 +335,16 @@ extension RequestArguments {
   }
 
   fileprivate var mayBlock: Bool { streamOptions.mayBlock }
+
+  /// `CLIENT TRACKING ON ... REDIRECT id`. A prefix may be that word.
+  fileprivate var redirects: Bool {
+    var index = 3
+    while index < count {
+      if matches(index, "REDIRECT") { return true }
+      index += matches(index, "PREFIX") ? 2 : 1
+    }
+    return false
+  }
 
   /// Half of what follows STREAMS is keys, the other half ids.
   fileprivate func forEachStream(_ body: (UnsafeRawBufferPointer) -> Void) {

@@ -44,7 +44,7 @@ extension CommandTable {
     .container(
       "CLIENT", -2,
       // A later server's subcommand may well be about the connection, which others share.
-      unknown: .forbidden(reason: "connections to Redis are shared; this subcommand is not known"),
+      unknown: .local(.unknownSubcommand),
       [
         .read("HELP", 2),
         .local("GETNAME", 2, .clientGetName),

@@ -19,7 +19,7 @@ struct CommandRow: Sendable {
     case .streams: true
     case .none, .set, .expire, .expireFields, .destination, .sortedSetAdd, .geoAdd, .geoRadius,
       .geoRadiusByMember, .bitField, .restore, .functionLoad, .migrate, .publish, .tracking,
-      .monitor, .alone:
+      .configGet, .configSet, .plainList, .monitor, .alone:
       keys != .none
     }
   }

@@ -13,27 +13,32 @@ extension CommandTable {
       name: "COMMAND", arity: -1, replay: .read, route: .local(.command), rule: .alone,
       subcommands: [
         .local("COUNT", 2, .commandCount),
-        .local("DOCS", -2, .commandDocs),
-        .local("GETKEYS", -4, .commandGetKeys),
+        // Redis knows more of these than a table: redis-cli takes its hints from DOCS.
+        .read("DOCS", -2),
+        .read("GETKEYS", -4),
         .read("GETKEYSANDFLAGS", -4),
         .read("HELP", 2),
         .local("INFO", -2, .commandInfo),
-        .local("LIST", -2, .commandList),
+        CommandRow(
+          name: "LIST", arity: -2, replay: .read, route: .local(.commandList), rule: .plainList),
       ]),
 
     .container(
-      "CONFIG", -2, unknown: .refused(alternative: "read settings with CONFIG GET"),
+      "CONFIG", -2, unknown: .local(.unknownSubcommand),
       [
-        .local("GET", -3, .configGet),
+        CommandRow(
+          name: "GET", arity: -3, replay: .read, route: .local(.configGet), rule: .configGet),
         .read("HELP", 2),
         .refused("RESETSTAT", 2, because: "compare two readings of INFO instead"),
         .refused("REWRITE", 2, because: "change redis.conf at Redis itself"),
-        .refused("SET", -4, .settling, because: "change redis.conf at Redis itself, on every node"),
+        .refused(
+          "SET", -4, .settling, by: .configSet,
+          because: "change redis.conf at Redis itself, on every node"),
       ]),
 
     // GETUSER, LIST, USERS and LOG show names and password digests that Redis keeps for others.
     .container(
-      "ACL", -2, unknown: .refused(alternative: "manage users at Redis itself"),
+      "ACL", -2, unknown: .local(.unknownSubcommand),
       [
         .read("CAT", -2),
         .read("DRYRUN", -4),
@@ -81,7 +86,7 @@ extension CommandTable {
         .refused("RESET", 2, because: "the operator may need what it deletes; read SLOWLOG GET"),
       ]),
     .container(
-      "MODULE", -2, unknown: .refused(alternative: "load modules in redis.conf, on every node"),
+      "MODULE", -2, unknown: .local(.unknownSubcommand),
       [
         .read("HELP", 2),
         .read("LIST", 2),
@@ -121,13 +126,13 @@ extension CommandTable {
   ]
 
   static let clusterRows: [CommandRow] = [
-    .local("READONLY", 1, .readonly),
-    .local("READWRITE", 1, .readwrite),
-    .forbidden("ASKING", 1, because: "it is for clusters; there is one master here"),
+    .local("READONLY", 1, .noCluster),
+    .local("READWRITE", 1, .noCluster),
+    .local("ASKING", 1, .noCluster),
     .forbidden(
       "RESTORE-ASKING", -4, isWrite: true, keys: .one, because: "it is for clusters; use RESTORE"),
     .container(
-      "CLUSTER", -2, unknown: noCluster,
+      "CLUSTER", -2, unknown: .local(.unknownSubcommand),
       [
         cluster("ADDSLOTS", -3),
         cluster("ADDSLOTSRANGE", -4),
@@ -160,10 +165,8 @@ extension CommandTable {
       ]),
   ]
 
-  private static let noCluster = Route.refused(
-    alternative: "there is no cluster behind this address; connect as to a single Redis")
-
+  /// There is no cluster behind the socket, and clients know how Redis says so.
   private static func cluster(_ name: String, _ arity: Int16) -> CommandRow {
-    CommandRow(name: name, arity: arity, replay: .once, route: noCluster)
+    .local(name, arity, .noCluster)
   }
 }

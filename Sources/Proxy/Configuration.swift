@@ -66,6 +66,14 @@ public struct ProxyConfiguration: Sendable {
   public var driverLocks: DriverLocks?
   /// Ended sessions that no replica has confirmed; older ones are no longer denied where there are more.
   public var denialsMax = 10_000
+  /// Where clients must give a password.
+  public var guarded: Set<Entrance> = []
+  /// That password, asked for each time it is needed, so that a changed one counts at once.
+  public var password: @Sendable (Entrance) -> String = { _ in "" }
+  /// Whether apps may set `notify-keyspace-events`, which each new master is then told.
+  public var areKeyspaceEventsOpen = false
+  /// What drivers get wrong and is made good; nil: nothing.
+  public var repairs: Repairs?
   /// Who may do what; nil: everyone everything.
   public var access: AccessPolicy?
   /// The daemon's version, for `INFO` and `HELLO`.

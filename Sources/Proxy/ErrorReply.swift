@@ -35,8 +35,34 @@ enum ErrorReply {
     "DENIED \(name) is refused: \(alternative); the setting commands.open opens it"
   }
 
+  static let keyspaceEventsRefused =
+    "DENIED CONFIG SET notify-keyspace-events is refused: set it in redis.conf on every node; the "
+    + "setting commands.keyspaceEvents opens it, and tells it to each new master"
+
   static func forbidden(_ name: String, _ reason: StaticString) -> String {
     "DENIED \(name) is refused: \(reason)"
+  }
+
+  static let noAuthentication = "NOAUTH Authentication required."
+
+  static let helloWithoutAuthentication =
+    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
+    + "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP "
+    + "protocol version at the same time"
+
+  static let wrongPassword = "WRONGPASS invalid username-password pair or user is disabled."
+
+  static let noPasswordIsSet =
+    "ERR AUTH <password> called without any password configured for the default user. Are you "
+    + "sure your configuration is correct?"
+
+  static let badName = "ERR Client names cannot contain spaces, newlines or special characters."
+
+  static func unknownSubcommand(_ arguments: RequestArguments) -> String {
+    let words = (0..<2).map { index in
+      arguments.argument(index).map { String(decoding: $0.prefix(128), as: UTF8.self) } ?? ""
+    }
+    return "ERR unknown subcommand '\(words[1])'. Try \(words[0].uppercased()) HELP."
   }
 
   static func arity(_ name: String) -> String {

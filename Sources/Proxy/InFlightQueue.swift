@@ -29,6 +29,12 @@ enum EntryKind: UInt8, Sendable {
   case unwatch
   /// The daemon's `PING` behind a subscription command: all that came before it has arrived.
   case marker
+  /// The subscriptions of a client whose connection was lost, asked for again, with a marker behind.
+  case move
+  /// `CONFIG SET notify-keyspace-events` by a client.
+  case configSet
+  /// The daemon's `CONFIG GET notify-keyspace-events`.
+  case keyspaceEvents
   /// The daemon's `PUBLISH` before a `WAIT`, which moves what that one waits for.
   case barrierMark
   /// The daemon's `WAIT`: how many replicas have what came before.
@@ -37,10 +43,10 @@ enum EntryKind: UInt8, Sendable {
   /// Whether the reply takes a position in the client's order.
   var hasPosition: Bool {
     switch self {
-    case .client, .native, .driverLock, .driverRelease, .kill, .scriptLoad, .transactionBegin,
-      .transactionEnd, .unwatch:
+    case .client, .native, .driverLock, .driverRelease, .kill, .scriptLoad, .configSet,
+      .transactionBegin, .transactionEnd, .unwatch:
       true
-    case .own, .keysScan, .marker, .setup, .barrierMark, .barrier: false
+    case .own, .keysScan, .marker, .move, .keyspaceEvents, .setup, .barrierMark, .barrier: false
     }
   }
 }

@@ -58,11 +58,10 @@ extension Shard {
       case .console, .holdfastFailovers, .holdfastLocks: return .admin
       case .keys: return .read
       case .ping, .echo, .quit, .hello, .auth, .select, .reset, .time, .role, .info, .command,
-        .commandCount, .commandInfo, .commandDocs, .commandGetKeys, .commandList, .clientID,
+        .commandCount, .commandInfo, .commandList, .clientID,
         .clientInfo, .clientGetName, .clientSetName, .clientSetInfo, .clientReply, .clientNoEvict,
-        .clientNoTouch, .clientUnpause, .clientList, .configGet, .readonly, .readwrite, .wait,
-        .waitAOF,
-        .holdfastPing, .holdfastDurability:
+        .clientNoTouch, .clientUnpause, .clientList, .configGet, .noCluster, .unknownSubcommand,
+        .wait, .waitAOF, .holdfastPing, .holdfastDurability:
         return nil
       }
     case .pinned(.transaction), .pinnedOnly: return nil

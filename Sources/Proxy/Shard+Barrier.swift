@@ -71,10 +71,17 @@ extension Shard {
       client.block = .settle
       return false
     }
-    guard let count = arguments.integer(1), count >= 0, count < Int64(Int32.max),
-      let timeout = arguments.integer(2), timeout >= 0
-    else {
+    guard let asked = arguments.integer(1), let count = Int32(exactly: asked) else {
       reply(client) { $0.writeError("ERR value is not an integer or out of range") }
+      return true
+    }
+    guard let timeout = arguments.integer(2), timeout >= 0 else {
+      let isNegative = arguments.integer(2) != nil
+      reply(client) {
+        $0.writeError(
+          isNegative
+            ? "ERR timeout is negative" : "ERR timeout is not an integer or out of range")
+      }
       return true
     }
     guard view.isServing else { return awaitMaster(client) }
@@ -92,7 +99,7 @@ extension Shard {
           client: client.id, position: client.order.issue(), kind: .client, isSilent: isSilent,
           releasedBytes: 0),
         purpose: .wait, command: [], reply: [], generation: view.generation,
-        arrivedMilliseconds: now, number: heldCount, replicas: .count(Int(count)),
+        arrivedMilliseconds: now, number: heldCount, replicas: .count(max(0, Int(count))),
         deadlineMilliseconds: now + limit))
     client.block = .settle
     askReplicas()

@@ -6,10 +6,14 @@ import RESP
 // Client events: bytes in, commands taken one by one until one must wait.
 extension Shard {
   /// A client has connected. Where there are too many it is told so and closed.
-  public func clientConnected(peer: Peer?, nowMilliseconds: Int64) -> ClientID {
+  public func clientConnected(
+    peer: Peer?, entrance: Entrance = .socket, nowMilliseconds: Int64
+  ) -> ClientID {
     now = nowMilliseconds
     let client = clients.insert {
-      Client(id: $0, peer: peer, configuration: configuration, nowMilliseconds: nowMilliseconds)
+      Client(
+        id: $0, peer: peer, entrance: entrance, configuration: configuration,
+        nowMilliseconds: nowMilliseconds)
     }
     setDurability(client, configuration.durability, isNew: true)
     if connectedCount > configuration.clientsMax {
@@ -116,7 +120,7 @@ extension Shard {
   /// Ends a client's wait if its reason has ended.
   func reconsider(_ client: Client) {
     switch client.block {
-    case nil, .master, .fence, .lease, .setup, .reply, .marker, .retry: return
+    case nil, .master, .fence, .lease, .setup, .reply, .marker, .retry, .moving: return
     case .closing:
       if client.order.isSettled { close(client) }
       return
@@ -186,6 +190,7 @@ extension Shard {
     let index = table.find(arguments)
     client.commandCount += 1
     traffic.take(index)
+    if client.isLocked { return takeLocked(client, index, arguments) }
     if let rule = client.rule, let refusal = accessRefusal(client, rule, index, arguments) {
       if client.transaction == .open { client.isTransactionPoisoned = true }
       reply(client) { $0.writeError(refusal) }
@@ -209,6 +214,9 @@ extension Shard {
       if let locks = configuration.driverLocks, let kind = driverKind(index, arguments, locks) {
         return forwardDriver(client, frame, kind)
       }
+      if configuration.repairs != nil, facts.isWrite {
+        return withRepairs(index, arguments, frame) { forward(client, $0, .client) }
+      }
       return forward(client, frame, kind(of: index, arguments))
     case .local(let command):
       guard hasArity(client, index, facts, arguments) else { return true }
@@ -223,11 +231,9 @@ extension Shard {
     case .pinnedOnly:
       guard hasArity(client, index, facts, arguments) else { return true }
       return takeWithoutLease(client, index, arguments)
-    case .refused(let alternative):
-      reply(client) { $0.writeError(ErrorReply.refused(self.displayName(index), alternative)) }
-      return true
-    case .forbidden(let reason):
-      reply(client) { $0.writeError(ErrorReply.forbidden(self.displayName(index), reason)) }
+    case .refused, .forbidden:
+      guard hasArity(client, index, facts, arguments) else { return true }
+      reply(client) { $0.writeError(self.refusal(of: index, arguments)) }
       return true
     }
   }
@@ -247,10 +253,22 @@ extension Shard {
     return forward(client, frame, .client)
   }
 
+  /// The command as it travels (``Repairs``).
+  func withRepairs<Result>(
+    _ index: CommandIndex, _ arguments: RequestArguments, _ frame: UnsafeRawBufferPointer,
+    _ body: (UnsafeRawBufferPointer) -> Result
+  ) -> Result {
+    guard let repairs = configuration.repairs,
+      let repaired = repairs.repaired(table[index].name, arguments)
+    else { return body(frame) }
+    return repaired.withUnsafeBytes(body)
+  }
+
   private func kind(of index: CommandIndex, _ arguments: RequestArguments) -> EntryKind {
     // A cheap look first: this is asked for every command.
-    guard arguments.count == 3, index == scriptLoad else { return .client }
-    return .scriptLoad
+    guard arguments.count == 3 || arguments.count == 4 else { return .client }
+    if index == scriptLoad { return .scriptLoad }
+    return index == configSet && isKeyspaceEvents(index, arguments) ? .configSet : .client
   }
 
   /// Puts a command on the client's shared link.
@@ -329,8 +347,24 @@ extension Shard {
   ) -> Route {
     let route =
       facts.isRoutedByArguments ? table.route(of: index, arguments: arguments) : facts.route
-    guard case .refused = route, isOpened(index) else { return route }
+    guard case .refused = route, isOpened(index) || isKeyspaceEvents(index, arguments) else {
+      return route
+    }
     return table.openedRoute(of: index, arguments: arguments)
+  }
+
+  /// Why a command is refused, with these arguments and these settings.
+  func refusal(of index: CommandIndex, _ arguments: RequestArguments) -> String {
+    switch route(of: index, table.facts(index), arguments) {
+    case .forbidden(let reason): ErrorReply.forbidden(displayName(index), reason)
+    case .refused(let alternative):
+      if index == configSet, arguments.matches(2, "NOTIFY-KEYSPACE-EVENTS") {
+        ErrorReply.keyspaceEventsRefused
+      } else {
+        ErrorReply.refused(displayName(index), alternative)
+      }
+    case .pass, .local, .pinned, .pinnedOnly: ErrorReply.refused(displayName(index), "")
+    }
   }
 
   private func isOpened(_ index: CommandIndex) -> Bool {

@@ -18,8 +18,10 @@ extension Shard {
     if !driverQueues.isEmpty { orderDriverWaiters() }
     for case let link? in links { watch(link) }
     makeLinks()
+    moveSubscribers()
     resumeNatives()
     settleEndings()
+    closeLockedClients()
     if configuration.idleClientMilliseconds > 0 { closeIdleClients() }
     if isDraining { endInputs() }
     if now - groupsCheckedMilliseconds >= 60_000 { closeIdleGroups() }

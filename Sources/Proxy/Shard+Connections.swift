@@ -100,6 +100,7 @@ extension Shard {
     case .shared:
       queueOutput(link)
       loadScripts(on: link)
+      tellKeyspaceEvents(on: link)
       resendDue(link, isNew: true)
       wakeMasterWaiters()
       resumeNatives()

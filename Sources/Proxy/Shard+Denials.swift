@@ -50,7 +50,8 @@ extension Shard {
   var steward: Client {
     if let client = stewardID.flatMap({ clients[$0] }) { return client }
     let client = clients.insert {
-      Client(id: $0, peer: nil, configuration: configuration, nowMilliseconds: now)
+      Client(
+        id: $0, peer: nil, entrance: .inside, configuration: configuration, nowMilliseconds: now)
     }
     client.isSteward = true
     client.durability = .async

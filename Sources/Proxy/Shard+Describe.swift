@@ -19,11 +19,6 @@ extension Shard {
       } else if command == .commandList {
         out.writeArrayHeader(tops.count)
         for spec in tops { out.writeBulk(spec.name.lowercased()) }
-      } else if command == .commandDocs {
-        // Clients use them for hints only.
-        out.writeMapHeader(0, version)
-      } else if command == .commandGetKeys {
-        self.writeKeys(arguments, &out)
       } else if command == .commandInfo && arguments.count > 2 {
         out.writeArrayHeader(arguments.count - 2)
         for index in 2..<arguments.count {
@@ -50,23 +45,6 @@ extension Shard {
     out.writeInteger(Int64(spec.keys.first))
     out.writeInteger(Int64(spec.keys.last))
     out.writeInteger(Int64(spec.keys.step))
-  }
-
-  private func writeKeys(_ arguments: RequestArguments, _ out: inout [UInt8]) {
-    var command: [[UInt8]] = []
-    for index in 2..<max(2, arguments.count) { command.append(Array(arguments[index])) }
-    var frame: [UInt8] = []
-    frame.writeCommand(command)
-    let keys = withArguments(frame) { inner in
-      var keys: [[UInt8]] = []
-      if let index = table.find(inner) {
-        table.forEachKey(of: index, arguments: inner) { keys.append(Array($0)) }
-      }
-      return keys
-    }
-    guard !keys.isEmpty else { return out.writeError("ERR The command has no key arguments") }
-    out.writeArrayHeader(keys.count)
-    for key in keys { out.writeBulk(key) }
   }
 
   /// The only clock here that is not an event's: `TIME` answers with the host's own.

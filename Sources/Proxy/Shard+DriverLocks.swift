@@ -124,8 +124,8 @@ extension Shard {
   func driverCommand(_ link: Link) -> [UInt8]? {
     switch link.queue.entries.first?.kind {
     case .driverLock, .driverRelease: firstCommand(link)
-    case .client, .own, .kill, .native, .keysScan, .scriptLoad, .setup, .transactionBegin,
-      .transactionEnd, .unwatch, .marker, .barrierMark, .barrier, nil:
+    case .client, .own, .kill, .native, .keysScan, .scriptLoad, .configSet, .keyspaceEvents, .setup,
+      .transactionBegin, .transactionEnd, .unwatch, .marker, .move, .barrierMark, .barrier, nil:
       nil
     }
   }

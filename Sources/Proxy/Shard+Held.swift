@@ -23,8 +23,8 @@ extension Shard {
       return isWriting ? firstCommand(link) : nil
     case .transactionEnd:
       return clients[entry.client]?.isTransactionWriting == true ? firstCommand(link) : nil
-    case .own, .kill, .keysScan, .scriptLoad, .setup, .transactionBegin, .unwatch, .marker,
-      .barrierMark, .barrier:
+    case .own, .kill, .keysScan, .scriptLoad, .configSet, .keyspaceEvents, .setup,
+      .transactionBegin, .unwatch, .marker, .move, .barrierMark, .barrier:
       return nil
     }
     guard let client = clients[entry.client],

@@ -46,6 +46,11 @@ extension Shard {
       link.purpose = .spare
       lose(link, event: nil)
     }
+    if client.isStreaming, maySubscribeAgain(client, entries) {
+      answerLeased(client, entries, isVoidable: !link.predecessors.contains(nil))
+      endPredecessor(link, of: client)
+      return awaitMove(client)
+    }
     if client.isStreaming || client.isTracking {
       _ = leasedVerdicts(entries)
       if client.isTracking && client.version == .three {
@@ -139,9 +144,8 @@ extension Shard {
     switch entry.kind {
     case .client: guard client.transaction == .none else { return false }
     case .transactionBegin: client.transaction = .none
-    case .own, .native, .driverLock, .driverRelease, .kill, .keysScan, .scriptLoad, .setup,
-      .transactionEnd, .unwatch, .marker,
-      .barrierMark, .barrier:
+    case .own, .native, .driverLock, .driverRelease, .kill, .keysScan, .scriptLoad, .configSet,
+      .keyspaceEvents, .setup, .transactionEnd, .unwatch, .marker, .move, .barrierMark, .barrier:
       return false
     }
     guard now < deadline(of: client, client.order.issued - 1) else { return false }

@@ -63,14 +63,14 @@ extension Shard {
   }
 
   /// One that speaks to the client's database already, if there is any.
-  private func takeSpare(for client: Client) -> Link? {
+  func takeSpare(for client: Client) -> Link? {
     guard let index = spares.lastIndex(where: { $0.prepared == client.group }) else {
       return spares.popLast()
     }
     return spares.remove(at: index)
   }
 
-  private func lease(_ link: Link, to client: Client) {
+  func lease(_ link: Link, to client: Client) {
     link.purpose = .leased(client.id)
     client.lease = link.id
     prepare(link, for: client)
@@ -146,7 +146,7 @@ extension Shard {
       case .leased: leaseCount += 1
       }
     }
-    let reserve = max(leaseWaiters.count, min(1, configuration.sparesMax))
+    let reserve = max(leaseWaiters.count + movers.count, min(1, configuration.sparesMax))
     while spareCount < reserve || spareCount + leaseCount < configuration.sparesMax,
       spareCount + leaseCount < configuration.leasesMax
     {
@@ -177,7 +177,8 @@ extension Shard {
     guard let index else { return forward(client, frame, .client, on: link) }
     let facts = table.facts(index)
     switch route(of: index, facts, arguments) {
-    case .pass: return forward(client, frame, .client, on: link)
+    case .pass:
+      return withRepairs(index, arguments, frame) { forward(client, $0, .client, on: link) }
     case .local(.hello), .local(.select):
       return takeStateOnLease(client, link, index, arguments)
     case .local(let command):
@@ -187,11 +188,9 @@ extension Shard {
       guard hasArity(client, index, facts, arguments) else { return true }
       return begin(reason, table[index].name, client, link, arguments, frame)
     case .pinnedOnly: return takePinnedOnly(client, link, index, arguments, frame)
-    case .refused(let alternative):
-      reply(client) { $0.writeError(ErrorReply.refused(self.displayName(index), alternative)) }
-      return true
-    case .forbidden(let reason):
-      reply(client) { $0.writeError(ErrorReply.forbidden(self.displayName(index), reason)) }
+    case .refused, .forbidden:
+      guard hasArity(client, index, facts, arguments) else { return true }
+      reply(client) { $0.writeError(self.refusal(of: index, arguments)) }
       return true
     }
   }
@@ -236,7 +235,9 @@ extension Shard {
       return forward(client, frame, .transactionBegin, on: link)
     case .watch: client.isWatching = true
     case .tracking: client.isTracking = arguments.matches(2, "ON")
-    case .subscription: return sendWithMarker(client, link, frame)
+    case .subscription:
+      client.isMonitoring = client.isMonitoring || name == "MONITOR"
+      return sendWithMarker(client, link, frame)
     case .blocking:
       send(client, frame, .client, on: link)
       client.isBlocking = true
@@ -295,13 +296,30 @@ extension Shard {
     case "EXEC", "DISCARD": reply(client) { $0.writeError("ERR \(name) without MULTI") }
     case "CLIENT|TRACKING": reply(client) { $0.writeSimple("OK") }
     case "CLIENT|GETREDIR": reply(client) { $0.writeInteger(-1) }
-    case "CLIENT|CACHING", "CLIENT|TRACKINGINFO":
+    case "CLIENT|CACHING":
       reply(client) {
-        $0.writeError("ERR CLIENT TRACKING is not on for this connection: turn it on first")
+        $0.writeError(
+          "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or "
+            + "OPTOUT mode enabled")
       }
+    case "CLIENT|TRACKINGINFO": describeNoTracking(client)
     default: answerUnsubscribe(client, name.lowercased(), arguments)
     }
     return true
+  }
+
+  private func describeNoTracking(_ client: Client) {
+    let version = client.version
+    reply(client) { out in
+      out.writeMapHeader(3, version)
+      out.writeBulk("flags")
+      out.writeSetHeader(1, version)
+      out.writeBulk("off")
+      out.writeBulk("redirect")
+      out.writeInteger(-1)
+      out.writeBulk("prefixes")
+      out.writeArrayHeader(0)
+    }
   }
 
   /// `UNSUBSCRIBE` and its kin, of a client without subscriptions.

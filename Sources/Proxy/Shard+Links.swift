@@ -140,6 +140,7 @@ extension Shard {
       if !frame.isError { endOvertaken(link) }
     }
     if link.queue.entries.first?.kind == .scriptLoad { rememberScript(link, reply) }
+    if link.queue.entries.first?.kind == .configSet { rememberKeyspaceEvents(link, reply) }
     if mustWaitForDriverLock(link, reply) { return }
     let driver = driverCommand(link)
     guard let due = link.queue.takeReply() else { return lose(link, event: .closed) }
@@ -158,11 +159,12 @@ extension Shard {
     link.failureCount = 0
     discharge(due)
     if due.kind == .barrierMark || due.kind == .barrier { return takeBarrierReply(due.kind, reply) }
+    if due.kind == .keyspaceEvents { return learnKeyspaceEvents(reply) }
     guard let client = clients[due.client] else { return }
     switch due.kind {
-    case .own, .marker, .barrierMark, .barrier: break
+    case .own, .marker, .move, .keyspaceEvents, .barrierMark, .barrier: break
     case .setup: return takeSetupReply(client, link, reply)
-    case .client, .native, .driverLock, .driverRelease, .kill, .scriptLoad:
+    case .client, .native, .driverLock, .driverRelease, .kill, .scriptLoad, .configSet:
       acknowledge(client, due, reply, write: write)
     case .keysScan: continueKeys(client, link, reply)
     case .transactionBegin:
@@ -184,9 +186,9 @@ extension Shard {
 
   private func discharge(_ due: DueReply) {
     switch due.kind {
-    case .own, .setup, .marker, .keysScan, .barrierMark, .barrier: return
-    case .client, .native, .driverLock, .driverRelease, .kill, .scriptLoad, .transactionBegin,
-      .transactionEnd, .unwatch:
+    case .own, .setup, .marker, .move, .keyspaceEvents, .keysScan, .barrierMark, .barrier: return
+    case .client, .native, .driverLock, .driverRelease, .kill, .scriptLoad, .configSet,
+      .transactionBegin, .transactionEnd, .unwatch:
       break
     }
     inFlightCount -= 1

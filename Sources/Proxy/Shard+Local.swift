@@ -32,9 +32,11 @@ extension Shard {
         $0.writeInteger(0)
         $0.writeArrayHeader(0)
       }
-    case .info: reply(client) { $0.writeVerbatim(self.infoText(), version) }
-    case .readonly, .readwrite:
+    case .info: reply(client) { $0.writeVerbatim(self.infoText(arguments), version) }
+    case .noCluster:
       reply(client) { $0.writeError("ERR This instance has cluster support disabled") }
+    case .unknownSubcommand:
+      reply(client) { $0.writeError(ErrorReply.unknownSubcommand(arguments)) }
     case .keys: return takeKeys(client, arguments[1])
     case .configGet: configGet(client, arguments)
     case .wait: return takeWait(client, arguments)
@@ -53,7 +55,7 @@ extension Shard {
     case .holdfastFailovers:
       if mayAdminister(client, arguments) { describeFailovers(client, arguments) }
     case .holdfastPing: reply(client) { $0.writeSimple(self.view.isServing ? "READY" : "WAITING") }
-    case .command, .commandCount, .commandInfo, .commandDocs, .commandGetKeys, .commandList:
+    case .command, .commandCount, .commandInfo, .commandList:
       describeCommands(client, command, arguments)
     case .clientID, .clientInfo, .clientGetName, .clientSetName, .clientSetInfo, .clientReply,
       .clientNoEvict, .clientNoTouch, .clientUnpause:
@@ -68,21 +70,6 @@ extension Shard {
     }
     reply(client) { out in
       if let text = arguments.argument(1) { out.writeBulk(text) } else { out.writeSimple("PONG") }
-    }
-  }
-
-  /// No password is asked for at the front: the socket's group says who may connect.
-  private func authenticate(_ client: Client, _ arguments: RequestArguments) {
-    reply(client) { out in
-      switch arguments.count {
-      case 2:
-        out.writeError(
-          "ERR AUTH <password> called without any password configured for the default user. "
-            + "Are you sure your configuration is correct?")
-      case 3 where arguments[1].isExactly("default"): out.writeSimple("OK")
-      case 3: out.writeError("WRONGPASS invalid username-password pair or user is disabled.")
-      default: out.writeError("ERR syntax error")
-      }
     }
   }
 
@@ -111,6 +98,12 @@ extension Shard {
     guard let database = arguments.integer(1) else {
       return reply(client) { $0.writeError("ERR value is not an integer or out of range") }
     }
+    guard Int32(exactly: database) != nil else {
+      return reply(client) {
+        $0.writeError(
+          "ERR value is out of range, value must between \(Int32.min) and \(Int32.max)")
+      }
+    }
     guard database >= 0, database < Int64(configuration.databasesMax) else {
       return reply(client) { $0.writeError("ERR DB index is out of range") }
     }
@@ -128,8 +121,9 @@ extension Shard {
     client.isWatchBroken = false
     client.isTracking = false
     client.isStreaming = false
-    client.subscriptionCount = 0
-    client.shardSubscriptionCount = 0
+    client.isMonitoring = false
+    client.subscriptions = Subscriptions()
+    client.isLocked = configuration.guarded.contains(client.entrance)
     client.replyMode = .on
     setDurability(client, configuration.durability)
     client.version = .two
@@ -137,59 +131,6 @@ extension Shard {
     client.link = nil
     client.name = []
     reply(client) { $0.writeSimple("RESET") }
-  }
-
-  private func hello(_ client: Client, _ arguments: RequestArguments) {
-    var version = client.version
-    var name: [UInt8]?
-    if arguments.count > 1 {
-      guard let number = arguments.integer(1),
-        let asked = RESPVersion(rawValue: UInt8(clamping: number))
-      else { return reply(client) { $0.writeError("NOPROTO unsupported protocol version") } }
-      version = asked
-    }
-    var index = 2
-    while index < arguments.count {
-      if arguments.matches(index, "AUTH"), index + 2 < arguments.count {
-        guard arguments[index + 1].isExactly("default") else {
-          return reply(client) {
-            $0.writeError("WRONGPASS invalid username-password pair or user is disabled.")
-          }
-        }
-        index += 3
-      } else if arguments.matches(index, "SETNAME"), index + 1 < arguments.count {
-        name = Array(arguments[index + 1])
-        index += 2
-      } else {
-        let option = String(decoding: arguments[index].prefix(32), as: UTF8.self)
-        return reply(client) { $0.writeError("ERR Syntax error in HELLO option '\(option)'") }
-      }
-    }
-    if let name {
-      guard isName(name) else { return reply(client) { $0.writeError(Self.badName) } }
-      client.name = name
-    }
-    if version != client.version { client.link = nil }
-    client.version = version
-    reply(client) { self.writeHello(&$0, client) }
-  }
-
-  private func writeHello(_ out: inout [UInt8], _ client: Client) {
-    out.writeMapHeader(7, client.version)
-    out.writeBulk("server")
-    out.writeBulk("redis")
-    out.writeBulk("version")
-    out.writeBulk(redisVersion)
-    out.writeBulk("proto")
-    out.writeInteger(Int64(client.version.rawValue))
-    out.writeBulk("id")
-    out.writeInteger(clientNumber(client))
-    out.writeBulk("mode")
-    out.writeBulk("standalone")
-    out.writeBulk("role")
-    out.writeBulk("master")
-    out.writeBulk("modules")
-    out.writeArrayHeader(0)
   }
 
   // MARK: CLIENT
@@ -200,7 +141,9 @@ extension Shard {
     let version = client.version
     if command == .clientReply { return setReplyMode(client, arguments) }
     if command == .clientSetName {
-      guard isName(arguments[2]) else { return reply(client) { $0.writeError(Self.badName) } }
+      guard isName(arguments[2]) else {
+        return reply(client) { $0.writeError(ErrorReply.badName) }
+      }
       client.name = Array(arguments[2])
     }
     if command == .clientSetInfo {
@@ -213,6 +156,11 @@ extension Shard {
       }
       if arguments.matches(2, "LIB-NAME") { client.libraryName = Array(arguments[3]) }
       if arguments.matches(2, "LIB-VER") { client.libraryVersion = Array(arguments[3]) }
+    }
+    if command == .clientNoEvict || command == .clientNoTouch {
+      guard arguments.matches(2, "ON") || arguments.matches(2, "OFF") else {
+        return reply(client) { $0.writeError("ERR syntax error") }
+      }
     }
     reply(client) { out in
       if command == .clientID {
@@ -240,15 +188,12 @@ extension Shard {
     }
   }
 
-  private static let badName =
-    "ERR Client names cannot contain spaces, newlines or special characters."
-
-  private func isName(_ bytes: some Collection<UInt8>) -> Bool {
+  func isName(_ bytes: some Collection<UInt8>) -> Bool {
     bytes.allSatisfy { $0 > 32 && $0 < 127 } && bytes.count <= 256
   }
 
   /// Unique while the client lives.
-  private func clientNumber(_ client: Client) -> Int64 {
+  func clientNumber(_ client: Client) -> Int64 {
     Int64(client.id.slot) + 1 + Int64(client.id.serial) << 20
   }
 
@@ -256,95 +201,9 @@ extension Shard {
     let age = (now - client.connectedMilliseconds) / 1000
     return "id=\(clientNumber(client)) addr=unix:\(client.peer?.pid ?? 0) name="
       + "\(String(decoding: client.name, as: UTF8.self)) age=\(age) idle=0 flags=U "
-      + "db=\(client.database) sub=\(client.subscriptionCount) psub=0 "
+      + "db=\(client.database) sub=\(client.subscriptions.count) psub=0 "
       + "multi=\(client.transaction == .open ? 0 : -1) user=default resp=\(client.version.rawValue) "
       + "lib-name=\(String(decoding: client.libraryName, as: UTF8.self)) "
       + "lib-ver=\(String(decoding: client.libraryVersion, as: UTF8.self))\n"
-  }
-
-  // MARK: INFO, CONFIG GET
-
-  /// The version that the master said; a plausible one before.
-  var redisVersion: String {
-    for case let link? in links { if let version = link.facts.redisVersion { return version } }
-    return "7.0.0"
-  }
-
-  private func infoText() -> String {
-    let state = view.isServing ? "serving" : "waiting"
-    let process = processFacts()
-    return """
-      # Server\r
-      redis_version:\(redisVersion)\r
-      redis_mode:standalone\r
-      process_id:\(process.id)\r
-      uptime_in_seconds:\(process.uptimeSeconds)\r
-      tcp_port:0\r
-      \r
-      # Clients\r
-      connected_clients:\(connectedCount)\r
-      blocked_clients:\(statistics.waiting)\r
-      \r
-      # Memory\r
-      used_memory:\(process.residentBytes)\r
-      used_memory_rss:\(process.residentBytes)\r
-      maxmemory:0\r
-      maxmemory_policy:noeviction\r
-      \r
-      # Stats\r
-      total_commands_processed:\(counters.commands)\r
-      \r
-      # Persistence\r
-      loading:0\r
-      \r
-      # Replication\r
-      role:master\r
-      connected_slaves:0\r
-      \r
-      # CPU\r
-      used_cpu_user:\(process.userSeconds)\r
-      used_cpu_sys:\(process.systemSeconds)\r
-      \r
-      # Cluster\r
-      cluster_enabled:0\r
-      \r
-      # Keyspace\r
-      \r
-      # Holdfast\r
-      holdfast_version:\(configuration.version)\r
-      holdfast_state:\(state)\r
-      holdfast_generation:\(view.generation)\r
-      holdfast_master:\(view.address.map { "\($0)" } ?? "")\r
-      holdfast_resent:\(counters.resent)\r
-      holdfast_uncertain:\(counters.uncertain)\r
-      holdfast_nomaster:\(counters.noMaster)\r
-      holdfast_overloaded:\(counters.overloaded)\r
-
-      """
-  }
-
-  /// What clients ask at connect. Other parameters are Redis' own affair and are not shown.
-  private static let parameters: [(String, String)] = [
-    ("save", ""), ("appendonly", "no"), ("timeout", "0"), ("slave-read-only", "yes"),
-    ("replica-read-only", "yes"), ("notify-keyspace-events", ""), ("maxmemory", "0"),
-    ("maxmemory-policy", "noeviction"), ("maxmemory-samples", "5"),
-  ]
-
-  private func configGet(_ client: Client, _ arguments: RequestArguments) {
-    let version = client.version
-    let all = Self.parameters + [("databases", "\(configuration.databasesMax)")]
-    let found = all.filter { name, _ in
-      (2..<arguments.count).contains { index in
-        arguments[index].elementsEqual("*".utf8)
-          || String(decoding: arguments[index], as: UTF8.self).lowercased() == name
-      }
-    }
-    reply(client) { out in
-      out.writeMapHeader(found.count, version)
-      for (name, value) in found {
-        out.writeBulk(name)
-        out.writeBulk(value)
-      }
-    }
   }
 }

@@ -133,12 +133,20 @@ extension Shard {
           keys?.insert(keyHash(key))
         }
       }
-      if facts?.namesItsKeys != true || keys?.isEmpty == true { keys = nil }
+      let isRepaired = isRepaired(arguments)
+      if facts?.namesItsKeys != true && !isRepaired || keys?.isEmpty == true { keys = nil }
       return Unanswered(
         client: client,
-        replay: index.map { table.replayClass(of: $0, arguments: arguments) } ?? .once,
+        replay: isRepaired
+          ? .settling : index.map { table.replayClass(of: $0, arguments: arguments) } ?? .once,
         isWrite: facts?.isWrite ?? true, wasSent: wasSent, keys: keys)
     }
+  }
+
+  /// Whether this is a command as ``Repairs`` sends it.
+  private func isRepaired(_ arguments: RequestArguments) -> Bool {
+    configuration.repairs != nil && arguments.matches(0, "EVAL")
+      && arguments.argument(1).map(Repairs.isSettling) ?? false
   }
 
   /// Reads a whole command again.

@@ -6,7 +6,7 @@ import RESP
 // changes subscriptions travels a `PING` of the daemon's; its answer says that all before it has arrived.
 extension Shard {
   private static let marker = "holdfast:marker"
-  private static let markerPing = command(["PING", marker])
+  static let markerPing = command(["PING", marker])
   /// The marker's answer, and its form while RESP2 is subscribed.
   private static let markerReply = Array("$\(marker.utf8.count)\r\n\(marker)\r\n".utf8)
   private static let markerPong = Array("*2\r\n$4\r\npong\r\n".utf8) + markerReply
@@ -77,20 +77,27 @@ extension Shard {
   func takeStreamed(
     _ client: Client, _ link: Link, _ frame: Frame, _ reply: UnsafeRawBufferPointer
   ) -> Bool {
-    let isMarkerDue = link.queue.entries.first?.kind == .marker
+    let due = link.queue.entries.first?.kind
+    let isMarkerDue = due == .marker || due == .move
     if isMarkerDue, reply.elementsEqual(Self.markerReply) || reply.elementsEqual(Self.markerPong) {
       _ = link.queue.takeReply()
-      let isLast = !link.queue.entries.contains { $0.kind == .marker }
-      if isLast, client.subscriptionCount + client.shardSubscriptionCount == 0 {
-        client.isStreaming = false
-      }
+      if due == .move { endMove(client) }
+      let isLast = !link.queue.entries.contains { $0.kind == .marker || $0.kind == .move }
+      if isLast, client.subscriptions.isEmpty, !client.isMonitoring { client.isStreaming = false }
       if client.block == .marker { unblock(client) }
       releaseLeaseIfOver(client, link)
       return true
     }
     // What prepared the connection, or a RESP3 client's own command, is answered in its turn.
-    if !frame.isPush, let first = link.queue.entries.first, first.kind != .marker { return false }
-    countSubscriptions(client, reply)
+    if !frame.isPush, due != nil, !isMarkerDue { return false }
+    let confirmation = Subscriptions.Confirmation(reply, limits: configuration.replyLimits)
+    if let confirmation { client.subscriptions.note(confirmation) }
+    if due == .move {
+      // Refused what it had: an ACL has changed, and its owner should hear of it.
+      if frame.isError { close(client) }
+      // It was told so before.
+      if frame.isError || confirmation != nil { return true }
+    }
     passPush(client, reply)
     return true
   }
@@ -102,21 +109,5 @@ extension Shard {
     outputBytes += reply.count
     queueOutput(client)
     limitOutput(client)
-  }
-
-  /// `subscribe` and its kin end with how many subscriptions are left.
-  private func countSubscriptions(_ client: Client, _ reply: UnsafeRawBufferPointer) {
-    // "*3\r\n$9\r\nsubscribe…": the kind is short and near the start; messages are not parsed.
-    let head = String(decoding: reply.prefix(28), as: UTF8.self)
-    guard head.contains("subscribe\r\n"),
-      let value = try? RESPValue.parse(reply, from: 0, limits: configuration.replyLimits)?.value,
-      let elements = value.elements, elements.count == 3, let kind = elements[0].text,
-      kind.hasSuffix("subscribe"), let count = elements[2].integerValue
-    else { return }
-    if kind.hasPrefix("s") && kind != "subscribe" {
-      client.shardSubscriptionCount = Int(count)
-    } else {
-      client.subscriptionCount = Int(count)
-    }
   }
 }

@@ -36,18 +36,22 @@ extension Shard {
     if table.facts(index).isWrite { client.isTransactionWriting = true }
     switch route(of: index, table.facts(index), arguments) {
     case .pass, .pinnedOnly, .pinned(.blocking), .pinned(.watch), .pinned(.transaction):
-      send(client, frame, .client, on: link)
+      withRepairs(index, arguments, frame) { send(client, $0, .client, on: link) }
     case .local(.reset), .local(.quit):
       return takeLocal(
         client, table.facts(index).route == .local(.reset) ? .reset : .quit, arguments)
     case .local(.ping), .local(.echo), .local(.time), .local(.role), .local(.info):
       send(client, frame, .client, on: link)
+    case .local(let command) where command == .unknownSubcommand:
+      client.isTransactionPoisoned = true
+      return takeLocal(client, command, arguments)
     case .local, .pinned(.subscription), .pinned(.tracking):
       poison(
         client, "DENIED \(displayName(index)) is refused inside MULTI: send it before or after")
-    case .refused(let alternative):
-      poison(client, ErrorReply.refused(displayName(index), alternative))
-    case .forbidden(let reason): poison(client, ErrorReply.forbidden(displayName(index), reason))
+    case .refused, .forbidden:
+      let hasArity = self.hasArity(client, index, table.facts(index), arguments)
+      if hasArity { reply(client) { $0.writeError(self.refusal(of: index, arguments)) } }
+      client.isTransactionPoisoned = true
     }
     return true
   }

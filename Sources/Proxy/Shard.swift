@@ -14,6 +14,7 @@ public final class Shard {
   var configuration: ProxyConfiguration
   let table = CommandTable.standard
   let scriptLoad: CommandIndex?
+  let configSet: CommandIndex?
 
   /// The master as the control plane sees it.
   public internal(set) var view = MasterView.initial
@@ -30,6 +31,10 @@ public final class Shard {
   var spares: [Link] = []
   var masterWaiters: [ClientID] = []
   var leaseWaiters: Deque<ClientID> = []
+  /// Subscribers whose connection is lost and who wait for another one.
+  var movers: [ClientID] = []
+  /// Subscribers that have one again, not told of yet.
+  var movedCount = 0
   var resumeQueue: [ClientID] = []
   var retryWaiters: [ClientID] = []
   /// Native commands that wait for a time, a master or the end of a fence.
@@ -71,6 +76,7 @@ public final class Shard {
   var inFlightBytes = 0
   var inputBytes = 0
   var outputBytes = 0
+  var keyspaceEvents = KeyspaceEvents()
   var scripts = ScriptMemory()
   /// The generation whose process was given them.
   var scriptsGeneration: UInt64 = 0
@@ -111,6 +117,7 @@ public final class Shard {
     traffic = Traffic(commandCount: CommandTable.standard.specs.count)
     splitter = RequestScanner(limits: ScanLimits())
     scriptLoad = CommandTable.standard.find(named: "SCRIPT", "LOAD")
+    configSet = CommandTable.standard.find(named: "CONFIG", "SET")
     scripts.countMax = configuration.scriptsMax
     scripts.bytesMax = configuration.scriptBytesMax
   }
@@ -132,7 +139,7 @@ public final class Shard {
   /// Whether something waits that time decides soon: a reason to call ``tick(nowMilliseconds:)`` often.
   public var isRestless: Bool {
     !masterWaiters.isEmpty || !leaseWaiters.isEmpty || !retryWaiters.isEmpty || !held.isEmpty
-      || !nativeWaiters.isEmpty || !endings.isEmpty
+      || !nativeWaiters.isEmpty || !endings.isEmpty || !movers.isEmpty
       || links.contains { link in link.map { $0.state != .ready || !$0.deferred.isEmpty } ?? false }
   }
 

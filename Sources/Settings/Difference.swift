@@ -12,7 +12,7 @@ public struct SettingsChange: Sendable, Equatable {
 
 extension Settings {
   /// Sections that are read once, at the start.
-  private static let fixedSections = ["listen", "sentinel", "redis", "pool", "metrics"]
+  private static let fixedSections = ["listen", "tcp", "sentinel", "redis", "pool", "metrics"]
 
   /// Compares these settings, which are in force, with new ones.
   public func change(to new: Settings) -> SettingsChange {
@@ -25,6 +25,7 @@ extension Settings {
     }
     var effective = new
     effective.listen = listen
+    effective.tcp = tcp
     effective.sentinel = sentinel
     effective.redis = redis
     effective.pool = pool

@@ -155,6 +155,15 @@ extension Format where Value == HostPort {
   }
 }
 
+extension Format where Value == HostPort {
+  /// Nobody outside of this host may connect.
+  static var loopback: Format {
+    Format("127.0.0.1:port, [::1]:port or localhost:port", text: { $0.description }) { text in
+      HostPort(text).flatMap { ["127.0.0.1", "::1", "localhost"].contains($0.host) ? $0 : nil }
+    }
+  }
+}
+
 extension Format where Value: RawRepresentable & CaseIterable, Value.RawValue == String {
   static var choice: Format {
     let names = Value.allCases.map(\.rawValue)

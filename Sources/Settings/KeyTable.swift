@@ -56,7 +56,7 @@ struct Field<Section>: Sendable {
 /// The one list of keys. Defaults are the initial values in ``Settings``.
 enum KeyTable {
   static let all: [Key] =
-    section("listen", \.listen, listen)
+    section("listen", \.listen, listen) + section("tcp", \.tcp, tcp)
     + section("sentinel", \.sentinel, sentinel) + section("sentinel.tls", \.sentinel.tls, tls)
     + section("redis", \.redis, redis) + section("redis.tls", \.redis.tls, tls)
     + section("pool", \.pool, pool)
@@ -64,7 +64,8 @@ enum KeyTable {
     + section("", \.self, [replay])
     + section("durability", \.durability, durability)
     + section("sessions", \.sessions, sessions)
-    + section("locks", \.locks, locks) + section("limits", \.limits, limits)
+    + section("locks", \.locks, locks) + section("repairs", \.repairs, repairs)
+    + section("limits", \.limits, limits)
     + section("commands", \.commands, commands)
     + section("access", \.access, access) + section("metrics", \.metrics, metrics)
     + section("shutdown", \.shutdown, shutdown)
@@ -114,6 +115,17 @@ extension KeyTable {
     Field(
       "backlog", \.backlog, .integer(1...65535), unit: "connections",
       "connections that may wait to be accepted"),
+    Field("passwordFile", \.passwordFile, .optional(.path()), "file with its clients' password"),
+  ]
+
+  private static let tcp: [Field<Settings.TCP>] = [
+    Field("address", \.address, .optional(.loopback), "where clients without Unix sockets connect"),
+    Field("passwordFile", \.passwordFile, .optional(.path()), "file with its clients' password"),
+    Field("tls", \.tls, .flag, "whether its clients speak TLS"),
+    Field(
+      "certificateFile", \.certificateFile, .optional(.path()),
+      "the certificate chain it shows, PEM"),
+    Field("keyFile", \.keyFile, .optional(.path()), "the certificate's key, PEM"),
   ]
 
   private static let sentinel: [Field<Settings.Sentinel>] = [
@@ -248,6 +260,20 @@ extension KeyTable {
       "how long a refused one is asked for again"),
   ]
 
+  private static let repairs: [Field<Settings.Repairs>] = [
+    Field(
+      "ttlPrefixes", \.ttlPrefixes, .list(of: .word("a prefix", bytesMax: 64)),
+      "keys whose SET gets a time where it has none"),
+    Field(
+      "ttlSeconds", \.ttlSeconds, .integer(1...31_536_000), unit: "seconds", "that time"),
+    Field(
+      "tombstonePrefixes", \.tombstonePrefixes, .list(of: .word("a prefix", bytesMax: 64)),
+      "keys that a late write must not bring back after DEL"),
+    Field(
+      "tombstoneSeconds", \.tombstoneSeconds, .integer(1...3_600), unit: "seconds",
+      "how long it must not"),
+  ]
+
   private static let limits: [Field<Settings.Limits>] = [
     Field(
       "clients", \.clients, .integer(1...1_000_000), unit: "connections", "app connections"),
@@ -284,6 +310,8 @@ extension KeyTable {
     Field("profile", \.profile, .choice, "how much is let through"),
     Field("open", \.open, .list(of: .command), "refused commands that are let through"),
     Field("keysMax", \.keysMax, .integer(0...1_000_000), unit: "keys", "the most KEYS returns"),
+    Field(
+      "keyspaceEvents", \.keyspaceEvents, .flag, "whether apps may set notify-keyspace-events"),
   ]
 
   private static let access: [Field<Settings.Access>] = [

@@ -6,6 +6,8 @@
 public struct Settings: Sendable, Equatable {
   /// The socket that apps connect to.
   public var listen = Listen()
+  /// The listener for clients that cannot use it.
+  public var tcp = TCP()
   /// Redis Sentinel, which names the master.
   public var sentinel = Sentinel()
   /// Redis itself.
@@ -22,6 +24,8 @@ public struct Settings: Sendable, Equatable {
   public var sessions = Sessions()
   /// Locks that frameworks' drivers take by themselves.
   public var locks = Locks()
+  /// What drivers get wrong, and is made good.
+  public var repairs = Repairs()
   /// Bounds on what clients may take.
   public var limits = Limits()
   /// Which commands are open.
@@ -50,6 +54,8 @@ extension Settings {
     public var group: String?
     /// Connections that may wait to be accepted.
     public var backlog = 4096
+    /// The file that holds the password of its clients; `nil`: none is asked for.
+    public var passwordFile: String?
 
     /// All defaults.
     public init() {}
@@ -240,6 +246,8 @@ extension Settings {
     public var open: [String] = []
     /// The most keys that `KEYS` answers with.
     public var keysMax = 10_000
+    /// Whether apps may set `notify-keyspace-events`.
+    public var keyspaceEvents = false
 
     /// All defaults.
     public init() {}

@@ -8,6 +8,8 @@ extension Reader {
     if !problems.contains(where: { $0.key == nil }) { checkTarget(wrong) }
     check(login: "sentinel", settings.sentinel.username, settings.sentinel.passwordFile)
     check(login: "redis", settings.redis.username, settings.redis.passwordFile)
+    check(secret: settings.listen.passwordFile, "listen.passwordFile")
+    checkTCP(wrong)
     check(settings.sentinel.tls, "sentinel.tls")
     check(settings.redis.tls, "redis.tls")
     checkBounds(wrong)
@@ -40,11 +42,50 @@ extension Reader {
     if username != nil, passwordFile == nil {
       complain(about: "\(section).username", "needs \(section).passwordFile")
     }
-    guard let passwordFile else { return }
+    check(secret: passwordFile, "\(section).passwordFile")
+  }
+
+  private mutating func check(secret file: String?, _ path: String) {
+    guard let file else { return }
     do throws(SecretFileError) {
-      _ = try SecretFile(passwordFile).read()
+      _ = try SecretFile(file).read()
     } catch {
-      complain(about: "\(section).passwordFile", "cannot use \(error)")
+      complain(about: path, "cannot use \(error)")
+    }
+  }
+
+  private mutating func checkTCP(_ wrong: Set<String>) {
+    let tcp = settings.tcp
+    guard !wrong.contains("tcp.address") else { return }
+    guard tcp.address != nil else {
+      // Whoever sets one of these believes that somebody listens.
+      for path in ["passwordFile", "tls", "certificateFile", "keyFile"].map({ "tcp.\($0)" })
+      where source(of: path) != .unset {
+        complain(about: path, "has no effect; set tcp.address, or leave it out")
+      }
+      return
+    }
+    if tcp.passwordFile == nil, !wrong.contains("tcp.passwordFile") {
+      complain(about: "tcp.address", "needs tcp.passwordFile: every local user can connect")
+    }
+    check(secret: tcp.passwordFile, "tcp.passwordFile")
+    for (name, file) in [("certificateFile", tcp.certificateFile), ("keyFile", tcp.keyFile)] {
+      let path = "tcp.\(name)"
+      if let file, !tcp.tls {
+        complain(about: path, "has no effect on \(file); set tcp.tls to true, or leave it out")
+      } else if let file {
+        check(readable: file, path)
+      } else if tcp.tls, !wrong.contains(path) {
+        complain(about: "tcp.tls", "needs \(path)")
+      }
+    }
+  }
+
+  private mutating func check(readable file: String, _ path: String) {
+    do throws(Files.Failure) {
+      _ = try Files.read(file, bytesMax: 1 << 20)
+    } catch {
+      complain(about: path, "cannot use \(file): \(error.reason)")
     }
   }
 
@@ -60,11 +101,7 @@ extension Reader {
         complain(about: path, "has no effect; set \(section).enabled to true, or leave it out")
         continue
       }
-      do throws(Files.Failure) {
-        _ = try Files.read(file, bytesMax: 1 << 20)
-      } catch {
-        complain(about: path, "cannot use \(file): \(error.reason)")
-      }
+      check(readable: file, path)
     }
     guard tls.enabled, (tls.certificateFile == nil) != (tls.keyFile == nil) else { return }
     let (given, missing) =

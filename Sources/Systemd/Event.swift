@@ -58,6 +58,8 @@ public enum Event: String, Sendable, CaseIterable {
   case poolExhausted = "e1246d51620a4feaa369056c49271715"
   /// Connections can be leased again.
   case poolRecovered = "a2dc71542ca0409a80fe6e58c9359c4e"
+  /// Subscribers whose connection was lost are subscribed again on another one.
+  case subscribersMoved = "0aabcd1e00f145c5aa96861bddaf62fd"
   /// A client was refused or cut off by a limit.
   case clientRefused = "12a9f8ceef6845fbafb39a0b2ae81093"
   /// A rule of `access` has refused a client.

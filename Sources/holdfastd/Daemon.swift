@@ -52,7 +52,7 @@ struct Daemon {
       Console(
         gateway: gateway, monitor: monitor, events: events, live: live, reloader: reloader,
         metrics: metrics))
-    try await listen(gateway, activated, settings)
+    try await listen(gateway, activated, settings, wiring)
 
     var scraped: [ServiceGroupConfiguration.ServiceConfiguration] = []
     if let address = settings.metrics.listen {
@@ -105,7 +105,7 @@ struct Daemon {
   }
 
   private func listen(
-    _ gateway: Gateway, _ activated: [ActivatedSocket], _ settings: Settings
+    _ gateway: Gateway, _ activated: [ActivatedSocket], _ settings: Settings, _ wiring: Wiring
   ) async throws {
     let backlog = Int32(settings.listen.backlog)
     if activated.isEmpty {
@@ -114,6 +114,7 @@ struct Daemon {
         backlog: backlog)
       try await gateway.serve(listening: descriptor, backlog: backlog)
     }
+    if let listener = wiring.gateway.tcp { try await gateway.serve(listener, backlog: backlog) }
     for socket in activated {
       try await gateway.serve(listening: socket.descriptor, backlog: backlog)
     }

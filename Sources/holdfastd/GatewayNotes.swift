@@ -39,7 +39,7 @@ extension JournalEvent {
     case .clientRefused(let limit, let pid):
       self.init(
         priority: .warning, messageID: .clientRefused,
-        message: "a client (pid \(pid)) was refused or cut off: \(limit) is reached",
+        message: "a client (pid \(pid)) was refused or cut off by \(limit)",
         fields: [("HOLDFAST_LIMIT", limit), ("HOLDFAST_CLIENT_PID", "\(pid)")])
     case .poolExhausted(let leased):
       self.init(
@@ -50,6 +50,12 @@ extension JournalEvent {
     case .poolRecovered:
       self.init(
         priority: .notice, messageID: .poolRecovered, message: "connections can be leased again")
+    case .subscribersMoved(let count):
+      self.init(
+        priority: .notice, messageID: .subscribersMoved,
+        message: "\(count) subscribers are subscribed again on another connection; they may have "
+          + "missed messages",
+        fields: [("HOLDFAST_SUBSCRIBERS", "\(count)")])
     }
   }
 }

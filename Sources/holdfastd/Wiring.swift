@@ -35,6 +35,9 @@ struct Wiring {
       redisSecret?.credentials()
     }
     gateway.shards = settings.pool.shards
+    gateway.tcp = try settings.tcp.address.map {
+      TCPListener(host: $0.host, port: $0.port, tls: try Self.frontContext(settings.tcp))
+    }
     gateway.locks.ttlMilliseconds = Int64(settings.sessions.lockMilliseconds)
     gateway.connectTimeoutMilliseconds = Int64(settings.redis.connectTimeoutMilliseconds)
     gateway.tls = redisTLS.map {
@@ -105,6 +108,33 @@ struct Wiring {
     return locks
   }
 
+  private static func repairs(_ settings: Settings.Repairs) -> Repairs? {
+    guard !settings.ttlPrefixes.isEmpty || !settings.tombstonePrefixes.isEmpty else { return nil }
+    var repairs = Repairs()
+    repairs.ttlPrefixes = settings.ttlPrefixes.map { Array($0.utf8) }
+    repairs.ttlSeconds = Int64(settings.ttlSeconds)
+    repairs.tombstonePrefixes = settings.tombstonePrefixes.map { Array($0.utf8) }
+    repairs.tombstoneSeconds = Int64(settings.tombstoneSeconds)
+    return repairs
+  }
+
+  /// Where clients must give a password, and which.
+  private static func guardEntrances(
+    of proxy: inout ProxyConfiguration, _ settings: Settings
+  ) throws {
+    let socket = try Secret(
+      username: nil, file: settings.listen.passwordFile, key: "listen.passwordFile")
+    let tcp = try Secret(username: nil, file: settings.tcp.passwordFile, key: "tcp.passwordFile")
+    proxy.guarded = settings.listen.passwordFile == nil ? [.tcp] : [.socket, .tcp]
+    proxy.password = { entrance in
+      switch entrance {
+      case .socket: socket?.credentials().password ?? ""
+      case .tcp: tcp?.credentials().password ?? ""
+      case .inside: ""
+      }
+    }
+  }
+
   private static func sessions(_ settings: Settings.Sessions) -> SessionConfiguration {
     var sessions = SessionConfiguration()
     sessions.database = Int64(settings.database)
@@ -146,6 +176,9 @@ struct Wiring {
     proxy.durability = durability(settings)
     proxy.sessions = sessions(settings.sessions)
     proxy.driverLocks = driverLocks(settings.locks)
+    proxy.repairs = repairs(settings.repairs)
+    try guardEntrances(of: &proxy, settings)
+    proxy.areKeyspaceEventsOpen = settings.commands.keyspaceEvents
     proxy.clientsMax = share(settings.limits.clients)
     proxy.requestLimits = ScanLimits(
       bulkBytesMax: settings.limits.requestBytes,
@@ -183,47 +216,5 @@ struct Wiring {
     case .warning: .warning
     case .error: .error
     }
-  }
-
-  private static func context(_ tls: Settings.TLS, key: String) throws -> NIOSSLContext? {
-    guard tls.enabled else { return nil }
-    do {
-      var configuration = TLSConfiguration.makeClientConfiguration()
-      if let file = tls.caFile { configuration.trustRoots = .file(file) }
-      if let file = tls.certificateFile {
-        configuration.certificateChain = try NIOSSLCertificate.fromPEMFile(file).map {
-          .certificate($0)
-        }
-      }
-      if let file = tls.keyFile {
-        configuration.privateKey = .privateKey(try NIOSSLPrivateKey(file: file, format: .pem))
-      }
-      switch tls.verify {
-      case .full: configuration.certificateVerification = .fullVerification
-      case .ca: configuration.certificateVerification = .noHostnameVerification
-      case .none: configuration.certificateVerification = .none
-      }
-      return try NIOSSLContext(configuration: configuration)
-    } catch {
-      throw WiringError(description: "\(key): certificates or key cannot be used: \(error)")
-    }
-  }
-}
-
-/// A password that is read again when its file has changed.
-private struct Secret: Sendable {
-  private let username: String?
-  private let file: SecretFile
-
-  init?(username: String?, file: String?, key: String) throws {
-    guard let file else { return nil }
-    self.username = username
-    self.file = SecretFile(file)
-    do { _ = try self.file.read() } catch { throw WiringError(description: "\(key): \(error)") }
-  }
-
-  /// An empty password while the file cannot be read: Redis then says that it is wrong.
-  func credentials() -> Credentials {
-    Credentials(username: username, password: (try? file.read()) ?? "")
   }
 }

@@ -100,6 +100,7 @@ private let forbidden = Route.forbidden(reason: "")
       #expect(spec.replay != .guarded, "\(spec.name)")
       switch spec.route {
       case .pinned, .pinnedOnly, .forbidden: #expect(spec.replay == .once, "\(spec.name)")
+      case .local(.unknownSubcommand): #expect(!spec.isWrite, "\(spec.name)")
       case .local: #expect(spec.replay == .read && !spec.isWrite, "\(spec.name)")
       case .pass, .refused: break
       }
@@ -505,17 +506,24 @@ private let routeCases: [(String, ReplayClass, Route)] = [
   ("ECHO a", .read, .local(.echo)), ("INFO", .read, .local(.info)),
   ("INFO server", .read, .local(.info)), ("ROLE", .read, .local(.role)),
   ("TIME", .read, .local(.time)), ("KEYS *", .read, .local(.keys)),
-  ("COMMAND", .read, .local(.command)), ("command docs get", .read, .local(.commandDocs)),
+  ("COMMAND", .read, .local(.command)), ("command docs get", .read, .pass),
+  ("COMMAND GETKEYS get a", .read, .pass), ("COMMAND LIST", .read, .local(.commandList)),
+  ("COMMAND LIST FILTERBY MODULE a", .read, .pass),
   ("COMMAND COUNT", .read, .local(.commandCount)), ("COMMAND NONSENSE", .read, .pass),
-  ("CONFIG GET save", .read, .local(.configGet)), ("CLIENT ID", .read, .local(.clientID)),
+  ("CONFIG GET save", .read, .local(.configGet)),
+  ("config get Notify-Keyspace-Events", .read, .pass), ("CLIENT ID", .read, .local(.clientID)),
   ("CLIENT SETNAME a", .read, .local(.clientSetName)),
   ("client setinfo LIB-NAME a", .read, .local(.clientSetInfo)),
   ("CLIENT REPLY OFF", .read, .local(.clientReply)),
-  ("CLIENT NO-EVICT on", .read, .local(.clientNoEvict)), ("READONLY", .read, .local(.readonly)),
+  ("CLIENT NO-EVICT on", .read, .local(.clientNoEvict)), ("READONLY", .read, .local(.noCluster)),
+  ("ASKING", .read, .local(.noCluster)), ("CLUSTER INFO", .read, .local(.noCluster)),
+  ("CLUSTER NONSENSE", .once, .local(.unknownSubcommand)),
+  ("CONFIG NONSENSE", .once, .local(.unknownSubcommand)),
+  ("CLIENT NONSENSE", .once, .local(.unknownSubcommand)),
   // Refused
   ("FLUSHALL", .settling, refused), ("flushdb ASYNC", .settling, refused),
   ("CONFIG SET a b", .settling, refused), ("CONFIG REWRITE", .once, refused),
-  ("CONFIG NONSENSE", .once, refused), ("SHUTDOWN", .once, refused),
+  ("SHUTDOWN", .once, refused),
   ("REPLICAOF NO ONE", .once, refused), ("SLAVEOF a 1", .once, refused),
   ("FAILOVER", .once, refused), ("DEBUG SLEEP 1", .once, refused), ("MONITOR", .once, refused),
   ("BGSAVE", .once, refused), ("SAVE", .once, refused), ("SWAPDB 0 1", .once, refused),
@@ -525,15 +533,16 @@ private let routeCases: [(String, ReplayClass, Route)] = [
   ("FUNCTION FLUSH", .settling, refused), ("MIGRATE h 1 k 0 5", .once, refused),
   ("CLIENT LIST", .read, .local(.clientList)), ("SLOWLOG RESET", .once, refused),
   ("SLOWLOG GET", .read, .pass), ("LATENCY RESET", .once, refused),
-  ("LATENCY LATEST", .read, .pass), ("CLUSTER INFO", .once, refused),
-  ("CLUSTER NONSENSE", .once, refused), ("MEMORY USAGE k", .read, .pass),
+  ("LATENCY LATEST", .read, .pass), ("MEMORY USAGE k", .read, .pass),
   ("DBSIZE", .read, .pass), ("LOLWUT", .read, .pass),
   // Never
   ("SYNC", .once, forbidden), ("PSYNC ? -1", .once, forbidden),
-  ("REPLCONF ACK 1", .once, forbidden), ("ASKING", .once, forbidden),
+  ("REPLCONF ACK 1", .once, forbidden),
+  ("CLIENT TRACKING ON REDIRECT 5", .once, forbidden),
+  ("CLIENT TRACKING ON PREFIX REDIRECT", .once, .pinned(.tracking)),
   ("RESTORE-ASKING k 0 x", .once, forbidden), ("CLIENT KILL ID 1", .once, forbidden),
   ("CLIENT PAUSE 5", .once, forbidden), ("CLIENT UNBLOCK 5", .once, forbidden),
-  ("CLIENT NONSENSE", .once, forbidden), ("SCRIPT DEBUG YES", .once, forbidden),
+  ("SCRIPT DEBUG YES", .once, forbidden), ("PUBLISH __holdfast__:gap x", .once, forbidden),
   ("PUBLISH __sentinel__:hello x", .once, forbidden),
   ("spublish __sentinel__:hello x", .once, forbidden),
   ("PUBLISH __SENTINEL__:hello x", .once, .pass), ("PUBLISH __sentinel__:hello2 x", .once, .pass),

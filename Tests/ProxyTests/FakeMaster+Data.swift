@@ -53,6 +53,14 @@ extension FakeConnection {
     case "WAIT" where master.isHoldingWaits: blockedOn = FakeConnection.wait
     case "WAIT": outbox.writeInteger(Int64(master.replicaCount))
     case "SCRIPT", "EVALSHA": executeScript(name, command)
+    case "EVAL": outbox.writeSimple("OK")
+    case "CONFIG" where command[1] == "SET":
+      master.keyspaceEvents = command[3]
+      outbox.writeSimple("OK")
+    case "CONFIG":
+      outbox.writeMapHeader(1, version)
+      outbox.writeBulk(command[2])
+      outbox.writeBulk(master.keyspaceEvents)
     default: outbox.writeError("ERR unknown command '\(command[0])'")
     }
   }

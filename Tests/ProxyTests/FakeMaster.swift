@@ -26,6 +26,8 @@ final class FakeMaster {
   var role = "master"
   var password: String?
   var scripts: Set<String> = []
+  /// `notify-keyspace-events`.
+  var keyspaceEvents = ""
   /// How scripts are named.
   var digest: (String) -> String = FakeConnection.digest
   /// What an `EVALSHA` of a loaded script answers, as bytes; nil: as always.

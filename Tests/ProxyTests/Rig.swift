@@ -142,8 +142,9 @@ final class Rig {
 
   // MARK: Clients
 
-  func connect(_ peer: Peer? = nil) -> FakeClient {
-    let client = FakeClient(id: shard.clientConnected(peer: peer, nowMilliseconds: now))
+  func connect(_ peer: Peer? = nil, _ entrance: Entrance = .socket) -> FakeClient {
+    let client = FakeClient(
+      id: shard.clientConnected(peer: peer, entrance: entrance, nowMilliseconds: now))
     clients[client.id] = client
     return client
   }

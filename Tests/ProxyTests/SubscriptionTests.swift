@@ -85,18 +85,6 @@ import Testing
     #expect(rig.shard.spares.count == 1)
   }
 
-  @Test func lostConnectionClosesTheClient() {
-    let master = FakeMaster()
-    let rig = Rig.serving(master)
-    let client = rig.connect()
-    rig.send(client, "HELLO 3", "SUBSCRIBE x")
-    rig.push(client, "GET a")
-    rig.cut(master)
-    rig.pump()
-    #expect(client.isClosed)
-    rig.expectNothingHeld()
-  }
-
   @Test func trackingClientIsToldBeforeItIsClosed() {
     let master = FakeMaster()
     let rig = Rig.serving(master)

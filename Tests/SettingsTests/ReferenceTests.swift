@@ -118,6 +118,11 @@ struct ReferenceTests {
     "limits.inFlightBytesTotal": "7GiB", "limits.outputBytesPerClient": "7MiB",
     "limits.outputBytesTotal": "7GiB",
     "limits.idleClientSeconds": "7", "commands.open": "[KEYS, CONFIG|SET]",
+    "listen.passwordFile": "/p", "tcp.address": "127.0.0.1:6390", "tcp.passwordFile": "/p",
+    "tcp.tls": "true", "tcp.certificateFile": "/c", "tcp.keyFile": "/k",
+    "repairs.ttlPrefixes": "[a_, b_]", "repairs.ttlSeconds": "7",
+    "repairs.tombstonePrefixes": "[a_]", "repairs.tombstoneSeconds": "7",
+    "commands.keyspaceEvents": "true",
     "commands.keysMax": "7", "shutdown.drainMilliseconds": "7", "log.level": "debug",
   ].merging(
     ["sentinel", "redis"].flatMap { section in
