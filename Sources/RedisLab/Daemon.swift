@@ -150,7 +150,10 @@ public final class Daemon: Sendable {
     try await eventually("PING at holdfastd", within: timeoutMilliseconds) {
       guard self.isRunning else { return true }
       let client = try await self.connect()
-      return try await client.command(["PING"], timeoutMilliseconds: 1000) == .simple("PONG")
+      let reply = try await client.command(["PING"], timeoutMilliseconds: 1000)
+      // It may ask for a password.
+      if case .error(let text) = reply { return text.hasPrefix("NOAUTH") }
+      return reply == .simple("PONG")
     }
     if let status = exitStatus {
       let tail = log.split(separator: "\n").suffix(10).joined(separator: "\n")

@@ -20,7 +20,7 @@ struct PinnedFailoverTests {
 
       try await clients.checkTransactions(promoted)
       try await clients.checkBlocked(promoted)
-      #expect(try await clients.subscriber.isClosed(within: 5000))
+      try await clients.checkSubscriber(promoted)
       // A client's cache is worth nothing now; it is told so before the end.
       #expect(try await clients.tracker.receive() == .push([.text("invalidate"), .null]))
       #expect(try await clients.tracker.isClosed(within: 5000))
@@ -82,6 +82,15 @@ struct PinnedFailoverTests {
       #expect(try await transaction.command("MULTI") == .simple("OK"))
       #expect(try await transaction.command("INCR", "tx") == .simple("QUEUED"))
       #expect(try await transaction.command("EXEC") == .array([.integer(1)]))
+    }
+
+    /// It has what it had, and was told nothing twice.
+    func checkSubscriber(_ promoted: Node) async throws {
+      try await eventually("the subscriber on the new master", every: 20) {
+        try await promoted.query(["PUBLISH", "news", "more"]) == .integer(1)
+      }
+      let message = RESPValue.array([.text("message"), .text("news"), .text("more")])
+      #expect(try await subscriber.receive() == message)
     }
 
     func checkBlocked(_ promoted: Node) async throws {

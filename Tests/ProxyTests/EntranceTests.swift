@@ -113,7 +113,7 @@ import Testing
     rig.send(root, "HOLDFAST.STATUS")
     #expect(rig.asks.count == 1)
     let other = rig.connect(Peer(pid: 2, uid: 33, gid: 33))
-    #expect(rig.send(other, "HOLDFAST.STATUS") == [Self.noAuthentication])
+    #expect(rig.send(other, "HOLDFAST.STATUS", "HOLDFAST.PING") == [Self.noAuthentication, "+READY"])
     #expect(rig.asks.count == 1)
   }
 
