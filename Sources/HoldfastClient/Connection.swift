@@ -23,7 +23,8 @@ final class Connection: Sendable {
     } catch {
       throw HoldfastError.unreachable("\(configuration.path): \(error)")
     }
-    let words = ["HELLO", "3"].map { Array($0.utf8) }
+    let credentials = configuration.password.map { ["AUTH", "default", $0] } ?? []
+    let words = (["HELLO", "3"] + credentials).map { Array($0.utf8) }
     if case .error(let text) = try await connection.send(words) {
       await connection.close()
       throw HoldfastError(reply: text)

@@ -15,6 +15,8 @@ public final class HoldfastClient: Sendable {
   public struct Configuration: Sendable {
     /// The daemon's socket.
     public var path = "/run/holdfast/holdfast.sock"
+    /// The password, where the daemon asks for one (`listen.passwordFile`).
+    public var password: String?
     /// How long a connection may take, in milliseconds.
     public var connectMilliseconds: Int64 = 2_000
     /// Requests under way on the shared connection.

@@ -212,7 +212,7 @@ extension Shard {
         client.writeGeneration = view.generation
       }
       if let locks = configuration.driverLocks, let kind = driverKind(index, arguments, locks) {
-        return forwardDriver(client, frame, kind)
+        return withRepairs(index, arguments, frame) { forwardDriver(client, $0, kind) }
       }
       if configuration.repairs != nil, facts.isWrite {
         return withRepairs(index, arguments, frame) { forward(client, $0, .client) }

@@ -117,7 +117,7 @@ extension Shard {
       }
       unlock(client)
     }
-    guard !client.isLocked else {
+    guard !client.isLocked || isOpenToOperators(client, .console) else {
       return reply(client) { $0.writeError(ErrorReply.helloWithoutAuthentication) }
     }
     if greeting.version != client.version { client.link = nil }

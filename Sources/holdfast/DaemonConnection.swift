@@ -16,7 +16,8 @@ final class DaemonConnection {
   private var input: [UInt8] = []
   private var pushes: [[RESPValue]] = []
 
-  init(path: String, timeoutSeconds: Int) throws(Failure) {
+  /// `password`: where the daemon asks its clients for one (`listen.passwordFile`).
+  init(path: String, password: String?, timeoutSeconds: Int) throws(Failure) {
     self.path = path
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
@@ -36,7 +37,9 @@ final class DaemonConnection {
       }
     }
     guard code == 0 else { throw Failure(description: Self.advice(path, errno)) }
-    _ = try command(["HELLO", "3", "SETNAME", "holdfast-cli"])
+    let credentials = password.map { ["AUTH", "default", $0] } ?? []
+    let hello = try command(["HELLO", "3"] + credentials + ["SETNAME", "holdfast-cli"])
+    if case .error(let text) = hello, password != nil { throw Failure(description: text) }
   }
 
   deinit { close(descriptor) }

@@ -40,15 +40,38 @@ struct Common: ParsableArguments {
       valueName: "path"))
   var socket: String?
 
+  @Option(
+    help: ArgumentHelp(
+      """
+      A file with the password that the daemon asks its clients for (listen.passwordFile); else the \
+      variable HOLDFAST_PASSWORD_FILE. Administration needs none, sessions do.
+      """, valueName: "path"))
+  var passwordFile: String?
+
   static let defaultSocket = "/run/holdfast/holdfast.sock"
 
   var path: String {
     socket ?? getenv("HOLDFAST_SOCKET").map { String(cString: $0) } ?? Self.defaultSocket
   }
 
+  /// The first line of the file, if there is one.
+  private func password() throws -> String? {
+    let named = getenv("HOLDFAST_PASSWORD_FILE").map { String(cString: $0) }
+    guard let file = passwordFile ?? named else { return nil }
+    guard let handle = fopen(file, "re") else {
+      throw fail("\(file): \(String(cString: strerror(errno)))", 2)
+    }
+    defer { fclose(handle) }
+    var line = [CChar](repeating: 0, count: 4096)
+    guard fgets(&line, Int32(line.count), handle) != nil else { throw fail("\(file): is empty", 2) }
+    let bytes = line.prefix { $0 != 0 && $0 != 10 }.map { UInt8(bitPattern: $0) }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
   func connect(timeoutSeconds: Int = 10) throws -> DaemonConnection {
+    let password = try password()
     do {
-      return try DaemonConnection(path: path, timeoutSeconds: timeoutSeconds)
+      return try DaemonConnection(path: path, password: password, timeoutSeconds: timeoutSeconds)
     } catch {
       throw fail("\(error)", 2)
     }

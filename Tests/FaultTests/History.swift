@@ -75,13 +75,15 @@ extension History {
   /// - Parameters:
   ///   - excused: what was acknowledged in this time may be lost (as replication is asynchronous),
   ///     and must be whole otherwise.
-  ///   - mayRefuse: writes may have been answered `NOMASTER`, for want of one within their time.
+  ///   - mayRefuse: for want of a master within their time, requests may have been answered
+  ///     `NOMASTER`, and those under way when it was lost `UNCERTAIN`.
   ///   - longest: the longest that any request may have waited.
   func verify(
     at node: Node, excused: [TimeSpan] = [], mayRefuse: Bool = false,
     longest: Duration = longestDefaultWait
   ) async throws {
-    #expect(errors.filter { !mayRefuse || !$0.contains("NOMASTER") } == [])
+    let excusable = mayRefuse ? ["NOMASTER", "UNCERTAIN"] : []
+    #expect(errors.filter { error in !excusable.contains { error.contains($0) } } == [])
     #expect(longestWait <= longest)
     verifyReplies(excused)
     try await verifyWrites(at: node, excused)

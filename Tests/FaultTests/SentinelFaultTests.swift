@@ -70,7 +70,9 @@ struct SentinelFaultTests {
       try await lab.waitUntilAgreed()
       try await history.verify(
         at: try await lab.masterAgreed(with: daemon),
-        excused: recorder.secondFailover(after: old) + [killed.lag])
+        excused: recorder.secondFailover(after: old) + [killed.lag],
+        // On a busy machine the sentinels' votes may be split, and a second election comes too late.
+        mayRefuse: recorder.events.contains { $0.channel == "-failover-abort-not-elected" })
     }
   }
 

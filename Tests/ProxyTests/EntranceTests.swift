@@ -109,11 +109,15 @@ import Testing
     }
     let root = rig.connect(Peer(pid: 1, uid: 0, gid: 0))
     #expect(rig.send(root, "HOLDFAST.PING") == ["+READY"])
-    #expect(rig.send(root, "GET a") == [Self.noAuthentication])
+    #expect(
+      rig.send(root, "GET a", "SESSION.LIST u") == Array(repeating: Self.noAuthentication, count: 2)
+    )
+    #expect(rig.send(root, "HELLO 3", "GET a").last == Self.noAuthentication)
     rig.send(root, "HOLDFAST.STATUS")
     #expect(rig.asks.count == 1)
     let other = rig.connect(Peer(pid: 2, uid: 33, gid: 33))
-    #expect(rig.send(other, "HOLDFAST.STATUS", "HOLDFAST.PING") == [Self.noAuthentication, "+READY"])
+    #expect(
+      rig.send(other, "HOLDFAST.STATUS", "HOLDFAST.PING") == [Self.noAuthentication, "+READY"])
     #expect(rig.asks.count == 1)
   }
 

@@ -52,6 +52,20 @@ import Testing
     #expect(master.log.contains { $0.hasPrefix("EVAL") && $0.hasSuffix("DEL 1 5000") })
   }
 
+  /// phpredis' lock of a session begins as the session does.
+  @Test func besideLocksOfTheSamePrefix() {
+    let master = FakeMaster()
+    let rig = Rig.serving(master) {
+      Self.configure(&$0)
+      $0.driverLocks = DriverLocks(prefixes: [Array("php".utf8)])
+    }
+    rig.send(rig.connect(), "SET php:a_LOCK 1 NX PX 5", "DEL php:a", "SETEX php:a 5 1")
+    #expect(
+      master.log.suffix(3).map { $0.split(separator: " ").last } == ["5", "5000", "1"])
+    #expect(master.log.filter { $0.hasPrefix("EVAL") }.count == 2)
+    #expect(rig.endings.contains { if case .driverFreed = $0 { true } else { false } })
+  }
+
   /// Both scripts repeat their effect, so that a failover is no error; any other script is not sent twice.
   @Test(arguments: [
     ("SET php:a 1", "+OK"), ("DEL php:a", "+OK"), ("EVAL return 0", "-UNCERTAIN"),
