@@ -17,8 +17,9 @@ public struct Repairs: Sendable, Equatable {
   /// Nothing is repaired.
   public init() {}
 
-  /// What is added to a deleted key's name. The mark is in Redis, so that it holds for all hosts.
-  static let markSuffix = Array(":deleted".utf8)
+  /// What a deleted key's mark is called, before the key. In Redis, so that it holds for all hosts; not behind the key,
+  /// so that nobody who looks for sessions by their prefix finds it.
+  static let markPrefix = Array("holdfast:deleted:".utf8)
 
   /// `DEL` or `UNLINK`, and a mark for each key that wants one.
   static let deletion = Array(
@@ -108,7 +109,7 @@ public struct Repairs: Sendable, Equatable {
     var command: [UInt8] = []
     command.writeCommand(
       [
-        Array("EVAL".utf8), Self.write, Array("2".utf8), Array(key), Array(key) + Self.markSuffix,
+        Array("EVAL".utf8), Self.write, Array("2".utf8), Array(key), Self.markPrefix + Array(key),
         Array(answer.utf8), words[0],
       ] + words[2...])
     return command
@@ -117,7 +118,7 @@ public struct Repairs: Sendable, Equatable {
   private func deletion(_ name: String, _ arguments: RequestArguments) -> [UInt8]? {
     let keys = (1..<arguments.count).map { Array(arguments[$0]) }
     let marks = keys.filter { key in tombstonePrefixes.contains { key.starts(with: $0) } }
-      .map { $0 + Self.markSuffix }
+      .map { Self.markPrefix + $0 }
     guard !marks.isEmpty else { return nil }
     var command: [UInt8] = []
     command.writeCommand(

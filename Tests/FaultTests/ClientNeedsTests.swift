@@ -109,7 +109,7 @@ struct ClientNeedsTests {
       try await Self.expectDeleted(client)
       // Who sets a condition gets a true answer.
       #expect(try await client.command("SET", "sess:a", "9", "NX", "EX", "9") == .simple("OK"))
-      let marks = try await client.command("TTL", "sess:a:deleted").integerValue ?? 0
+      let marks = try await client.command("TTL", "holdfast:deleted:sess:a").integerValue ?? 0
       #expect(marks > 200 && marks <= 300)
     }
   }

@@ -27,12 +27,17 @@ import Testing
     ("SET sess:a 1 KEEPTTL", nil), ("SET sess:a 1 NX", nil), ("SET sess:a 1 XX", nil),
     ("SET sess:a 1 GET", nil), ("SET sess:a 1 NONSENSE", nil),
     ("SET other 1", nil), ("SETEX sess:a 5 1", nil), ("DEL sess:a", nil), ("GET php:a", nil),
-    ("SET php:a 1", "EVAL \(script(Repairs.write)) 2 php:a php:a:deleted OK SET 1"),
-    ("SETEX php:a 5 1", "EVAL \(script(Repairs.write)) 2 php:a php:a:deleted OK SETEX 5 1"),
-    ("HSET php:a f 1", "EVAL \(script(Repairs.write)) 2 php:a php:a:deleted 0 HSET f 1"),
+    ("SET php:a 1", "EVAL \(script(Repairs.write)) 2 php:a holdfast:deleted:php:a OK SET 1"),
+    (
+      "SETEX php:a 5 1", "EVAL \(script(Repairs.write)) 2 php:a holdfast:deleted:php:a OK SETEX 5 1"
+    ),
+    ("HSET php:a f 1", "EVAL \(script(Repairs.write)) 2 php:a holdfast:deleted:php:a 0 HSET f 1"),
     ("SET php:a 1 NX", nil), ("HSET php:a", nil),
-    ("DEL php:a", "EVAL \(script(Repairs.deletion)) 2 php:a php:a:deleted DEL 1 5000"),
-    ("unlink x php:a", "EVAL \(script(Repairs.deletion)) 3 x php:a php:a:deleted UNLINK 2 5000"),
+    ("DEL php:a", "EVAL \(script(Repairs.deletion)) 2 php:a holdfast:deleted:php:a DEL 1 5000"),
+    (
+      "unlink x php:a",
+      "EVAL \(script(Repairs.deletion)) 3 x php:a holdfast:deleted:php:a UNLINK 2 5000"
+    ),
     ("DEL x", nil), ("DEL", nil),
   ]
 
