@@ -92,7 +92,11 @@ extension Daemon {
 
   /// Waits for a text in the log.
   func waitForLog(_ text: String) async throws {
-    try await eventually("'\(text)' in the log", every: 50, holds: { self.log.contains(text) })
+    do {
+      try await eventually("'\(text)' in the log", every: 50, holds: { self.log.contains(text) })
+    } catch {
+      throw LabError.failed("\(error); the log is:\n\(log.suffix(4000))")
+    }
   }
 }
 
