@@ -42,9 +42,10 @@ need_packages() {
     root=(sudo)
   fi
   say "Installing ${missing[*]}"
+  # Somebody else may be installing just now.
   if ! { ${root[@]+"${root[@]}"} apt-get -q update \
     && ${root[@]+"${root[@]}"} env DEBIAN_FRONTEND=noninteractive \
-      apt-get -q install -y --no-install-recommends "${missing[@]}"; } </dev/null; then
+      apt-get -q -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "${missing[@]}"; } </dev/null; then
     say "Could not install ${missing[*]}; see above." >&2
     exit 2
   fi

@@ -122,11 +122,11 @@ public final class Gateway: Sendable {
     return all
   }
 
-  /// `CLIENT LIST` of one user, or of all.
-  public func clientLines(uid: UInt32?) async throws -> String {
+  /// The lines of `CLIENT LIST`.
+  public func clientLines(_ filter: ClientFilter) async throws -> String {
     var text = ""
     for shard in shards {
-      text += try await shard.eventLoop.submit { shard.value.shard.clientLines(uid: uid) }.get()
+      text += try await shard.eventLoop.submit { shard.value.shard.clientLines(filter) }.get()
     }
     return text
   }

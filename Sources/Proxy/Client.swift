@@ -120,6 +120,8 @@ public final class Client {
   /// A queued command writes.
   var isTransactionWriting = false
   var isWatching = false
+  /// Its last `WATCH`.
+  var watchPosition: UInt64 = 0
   /// What was watched is lost with its connection: the next transaction finds it changed.
   var isWatchBroken = false
   var isTracking = false

@@ -111,7 +111,7 @@ extension CommandTable {
       return .forbidden(reason: "this channel is the sentinels' own; publish on another one")
     case .publish where arguments.argument(1)?.isExactly("__holdfast__:gap") == true:
       return .forbidden(reason: "this channel is the daemon's own; publish on another one")
-    case .tracking where arguments.matches(2, "OFF"):
+    case .tracking where arguments.matches(2, "OFF") && arguments.count == 3:
       return .pinnedOnly
     case .tracking where arguments.redirects:
       return .forbidden(

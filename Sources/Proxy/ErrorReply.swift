@@ -58,12 +58,26 @@ enum ErrorReply {
 
   static let badName = "ERR Client names cannot contain spaces, newlines or special characters."
 
-  static func unknownSubcommand(_ arguments: RequestArguments) -> String {
-    let words = (0..<2).map { index in
-      arguments.argument(index).map { String(decoding: $0.prefix(128), as: UTF8.self) } ?? ""
+  /// An error that quotes a client's bytes as they are: up to a NUL, and on one line, as Redis does.
+  static func quoting(
+    _ before: String, _ bytes: UnsafeRawBufferPointer, bytesMax: Int = .max, _ after: String
+  ) -> [UInt8] {
+    let quoted = bytes.prefix { $0 != 0 }.prefix(bytesMax).map { byte in
+      byte == UInt8(ascii: "\r") || byte == UInt8(ascii: "\n") ? UInt8(ascii: " ") : byte
     }
-    return "ERR unknown subcommand '\(words[1])'. Try \(words[0].uppercased()) HELP."
+    return Array("-\(before)'".utf8) + quoted + Array("'\(after)\r\n".utf8)
   }
+
+  static func unknownSubcommand(_ arguments: RequestArguments) -> [UInt8] {
+    let name = String(decoding: arguments[0], as: UTF8.self).uppercased()
+    return quoting(
+      "ERR unknown subcommand ",
+      arguments.argument(1) ?? UnsafeRawBufferPointer(start: nil, count: 0),
+      bytesMax: 128, ". Try \(name) HELP.")
+  }
+
+  static let malformedExec =
+    "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command"
 
   static func arity(_ name: String) -> String {
     "ERR wrong number of arguments for '\(name.lowercased())' command"

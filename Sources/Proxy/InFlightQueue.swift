@@ -27,6 +27,8 @@ enum EntryKind: UInt8, Sendable {
   case transactionEnd
   /// `UNWATCH`: nothing is watched any more.
   case unwatch
+  /// `CLIENT TRACKING`: its answer says whether it is on.
+  case tracking
   /// The daemon's `PING` behind a subscription command: all that came before it has arrived.
   case marker
   /// The subscriptions of a client whose connection was lost, asked for again, with a marker behind.
@@ -44,7 +46,7 @@ enum EntryKind: UInt8, Sendable {
   var hasPosition: Bool {
     switch self {
     case .client, .native, .driverLock, .driverRelease, .kill, .scriptLoad, .configSet,
-      .transactionBegin, .transactionEnd, .unwatch:
+      .transactionBegin, .transactionEnd, .unwatch, .tracking:
       true
     case .own, .keysScan, .marker, .move, .keyspaceEvents, .setup, .barrierMark, .barrier: false
     }

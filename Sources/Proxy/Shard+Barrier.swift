@@ -71,7 +71,7 @@ extension Shard {
       client.block = .settle
       return false
     }
-    guard let asked = arguments.integer(1), let count = Int32(exactly: asked) else {
+    guard let asked = arguments.integer(1) else {
       reply(client) { $0.writeError("ERR value is not an integer or out of range") }
       return true
     }
@@ -91,7 +91,8 @@ extension Shard {
       return true
     }
     let isSilent = isSilent(client)
-    let limit = timeout == 0 ? configuration.waitMilliseconds : timeout
+    // A year is as good as any longer time, and can be added.
+    let limit = timeout == 0 ? configuration.waitMilliseconds : min(timeout, 31_536_000_000)
     charge(client, 0)
     append(
       HeldReply(
@@ -99,7 +100,8 @@ extension Shard {
           client: client.id, position: client.order.issue(), kind: .client, isSilent: isSilent,
           releasedBytes: 0),
         purpose: .wait, command: [], reply: [], generation: view.generation,
-        arrivedMilliseconds: now, number: heldCount, replicas: .count(max(0, Int(count))),
+        arrivedMilliseconds: now, number: heldCount,
+        replicas: .count(Int(min(max(0, asked), Int64(Int32.max)))),
         deadlineMilliseconds: now + limit))
     client.block = .settle
     askReplicas()

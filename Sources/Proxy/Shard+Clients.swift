@@ -219,20 +219,20 @@ extension Shard {
       }
       return forward(client, frame, kind(of: index, arguments))
     case .local(let command):
-      guard hasArity(client, index, facts, arguments) else { return true }
+      guard hasArity(client, index, arguments) else { return true }
       return takeLocal(client, command, arguments)
     case .pinned(let reason):
-      guard hasArity(client, index, facts, arguments) else { return true }
+      guard hasArity(client, index, arguments) else { return true }
       if isFenced, mayWrite(reason, facts) { return awaitFence(client) }
       if reason == .transaction, client.isWatchBroken {
         return beginBrokenTransaction(client)
       }
       return pin(client, index, arguments, frame)
     case .pinnedOnly:
-      guard hasArity(client, index, facts, arguments) else { return true }
+      guard hasArity(client, index, arguments) else { return true }
       return takeWithoutLease(client, index, arguments)
     case .refused, .forbidden:
-      guard hasArity(client, index, facts, arguments) else { return true }
+      guard hasArity(client, index, arguments) else { return true }
       reply(client) { $0.writeError(self.refusal(of: index, arguments)) }
       return true
     }
@@ -332,12 +332,22 @@ extension Shard {
     client.inFlightBytes += byteCount
   }
 
+  func hasFittingArity(_ index: CommandIndex, _ arguments: RequestArguments) -> Bool {
+    let arity = Int(table.facts(index).arity)
+    return arity >= 0 ? arguments.count == arity : arguments.count >= -arity
+  }
+
+  /// Whether a command has as many arguments as it needs; if not, its client is told so.
   func hasArity(
-    _ client: Client, _ index: CommandIndex, _ facts: CommandFacts, _ arguments: RequestArguments
+    _ client: Client, _ index: CommandIndex, _ arguments: RequestArguments
   ) -> Bool {
-    let arity = Int(facts.arity)
-    if arity >= 0 ? arguments.count == arity : arguments.count >= -arity { return true }
-    reply(client) { $0.writeError(ErrorReply.arity(self.table[index].name)) }
+    if hasFittingArity(index, arguments) { return true }
+    let text = ErrorReply.arity(table[index].name)
+    reply(client) {
+      // A malformed EXEC ends the transaction (`server.c`, `rejectCommand`).
+      let isExec = self.table[index].name == "EXEC"
+      $0.writeError(isExec ? ErrorReply.malformedExec : text)
+    }
     return false
   }
 

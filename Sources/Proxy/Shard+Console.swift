@@ -16,31 +16,30 @@ extension Shard {
   /// `CLIENT LIST`: the connections of the client's own user; of all for administrators. The host knows those of other
   /// shards. False: it must wait.
   func takeClientList(_ client: Client, _ arguments: RequestArguments) -> Bool {
-    let isPlain =
-      arguments.count == 2
-      || arguments.count == 4 && arguments.matches(2, "TYPE") && arguments.matches(3, "NORMAL")
-    guard isPlain else {
-      reply(client) {
-        $0.writeError("ERR only CLIENT LIST and CLIENT LIST TYPE normal are answered")
-      }
+    let mayAll = configuration.access.map { isAdministrator(client, $0) } ?? true
+    var filter = ClientFilter(uid: mayAll ? nil : client.peer?.uid ?? .max)
+    if let complaint = filter.read(arguments) {
+      reply(client) { $0 += complaint }
       return true
     }
     guard client.order.isSettled else {
       client.block = .settle
       return false
     }
-    let mayAll = configuration.access.map { isAdministrator(client, $0) } ?? true
-    let uid = mayAll ? "*" : "\(client.peer?.uid ?? .max)"
     var question = ask(client, arguments)
-    question.arguments = ["CLIENT", "LIST", uid].map { Array($0.utf8) }
+    question.arguments = ["CLIENT", "LIST", filter.text].map { Array($0.utf8) }
     actions.append(.console(question))
     return true
   }
 
-  /// A line for each connection as `CLIENT LIST` has it, of one user or of all.
-  public func clientLines(uid: UInt32?) -> String {
-    clients.all.filter { !$0.isSteward && (uid == nil || $0.peer?.uid == uid) }
-      .map { clientLine($0) }.joined()
+  /// A line for each connection as `CLIENT LIST` has it.
+  public func clientLines(_ filter: ClientFilter) -> String {
+    clients.all.filter { client in
+      !client.isSteward
+        && filter.fits(
+          uid: client.peer?.uid, number: clientNumber(client),
+          isSubscribed: !client.subscriptions.isEmpty)
+    }.map { clientLine($0) }.joined()
   }
 
   /// From now on a client is pushed events (RESP3 only), or no longer.

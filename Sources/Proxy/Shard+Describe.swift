@@ -26,7 +26,7 @@ extension Shard {
           if let found {
             self.write(self.table[found], &out)
           } else {
-            out.writeNullArray(version)
+            out.writeNull(version)
           }
         }
       } else {

@@ -125,7 +125,9 @@ extension Shard {
     switch link.queue.entries.first?.kind {
     case .driverLock, .driverRelease: firstCommand(link)
     case .client, .own, .kill, .native, .keysScan, .scriptLoad, .configSet, .keyspaceEvents, .setup,
-      .transactionBegin, .transactionEnd, .unwatch, .marker, .move, .barrierMark, .barrier, nil:
+      .transactionBegin, .transactionEnd, .unwatch, .tracking, .marker, .move, .barrierMark,
+      .barrier,
+      nil:
       nil
     }
   }

@@ -30,7 +30,7 @@ extension Shard {
       reply(client) { $0.writeError(ErrorReply.noAuthentication) }
       return true
     }
-    guard hasArity(client, index, table.facts(index), arguments) else { return true }
+    guard hasArity(client, index, arguments) else { return true }
     return takeLocal(client, command, arguments)
   }
 
@@ -98,67 +98,57 @@ extension Shard {
     reply(client) { $0.writeSimple("OK") }
   }
 
-  /// What `HELLO` asks for.
-  private struct Greeting {
-    var version: RESPVersion
-    var credentials: (user: UnsafeRawBufferPointer, password: UnsafeRawBufferPointer)?
-  }
-
-  /// In Redis' order of complaints (`networking.c`, `helloCommand`).
+  /// Options take effect one by one, whatever is wrong with later ones, as in Redis 7.0 (`networking.c`, `helloCommand`).
   func hello(_ client: Client, _ arguments: RequestArguments) {
-    let greeting: Greeting
-    switch readGreeting(client, arguments) {
-    case .success(let read): greeting = read
-    case .failure(let complaint): return reply(client) { $0.writeError(complaint.text) }
-    }
-    if let (user, password) = greeting.credentials {
-      guard isRight(client, user: user, password: password) else {
-        return reply(client) { $0.writeError(ErrorReply.wrongPassword) }
+    var version = client.version
+    if arguments.count > 1 {
+      guard let number = arguments.integer(1) else {
+        return reply(client) {
+          $0.writeError("ERR Protocol version is not an integer or out of range")
+        }
       }
-      unlock(client)
+      guard let asked = UInt8(exactly: number).flatMap(RESPVersion.init) else {
+        return reply(client) { $0.writeError("NOPROTO unsupported protocol version") }
+      }
+      version = asked
+    }
+    var index = 2
+    while index < arguments.count {
+      guard let next = takeHelloOption(client, arguments, index) else { return }
+      index = next
     }
     guard !client.isLocked || isOpenToOperators(client, .console) else {
       return reply(client) { $0.writeError(ErrorReply.helloWithoutAuthentication) }
     }
-    if greeting.version != client.version { client.link = nil }
-    client.version = greeting.version
+    if version != client.version { client.link = nil }
+    client.version = version
     reply(client) { self.writeHello(&$0, client) }
   }
 
-  private struct Complaint: Error {
-    let text: String
-  }
-
-  private func readGreeting(
-    _ client: Client, _ arguments: RequestArguments
-  ) -> Result<Greeting, Complaint> {
-    func fail(_ text: String) -> Result<Greeting, Complaint> { .failure(Complaint(text: text)) }
-    var greeting = Greeting(version: client.version)
-    if arguments.count > 1 {
-      guard let number = arguments.integer(1) else {
-        return fail("ERR Protocol version is not an integer or out of range")
+  /// Where the next option is; nil: this one was answered with an error.
+  private func takeHelloOption(
+    _ client: Client, _ arguments: RequestArguments, _ index: Int
+  ) -> Int? {
+    if arguments.matches(index, "AUTH"), index + 2 < arguments.count {
+      guard isRight(client, user: arguments[index + 1], password: arguments[index + 2]) else {
+        reply(client) { $0.writeError(ErrorReply.wrongPassword) }
+        return nil
       }
-      guard let asked = UInt8(exactly: number).flatMap(RESPVersion.init) else {
-        return fail("NOPROTO unsupported protocol version")
-      }
-      greeting.version = asked
+      unlock(client)
+      return index + 3
     }
-    var index = 2
-    while index < arguments.count {
-      if arguments.matches(index, "AUTH"), index + 2 < arguments.count {
-        greeting.credentials = (arguments[index + 1], arguments[index + 2])
-        index += 3
-      } else if arguments.matches(index, "SETNAME"), index + 1 < arguments.count {
-        guard isName(arguments[index + 1]) else { return fail(ErrorReply.badName) }
-        // As Redis 7.0 does, whatever is wrong with the rest.
-        client.name = Array(arguments[index + 1])
-        index += 2
-      } else {
-        let option = String(decoding: arguments[index].prefix(128), as: UTF8.self)
-        return fail("ERR Syntax error in HELLO option '\(option)'")
+    if arguments.matches(index, "SETNAME"), index + 1 < arguments.count {
+      guard isName(arguments[index + 1]) else {
+        reply(client) { $0.writeError(ErrorReply.badName) }
+        return nil
       }
+      client.name = Array(arguments[index + 1])
+      return index + 2
     }
-    return .success(greeting)
+    reply(client) {
+      $0 += ErrorReply.quoting("ERR Syntax error in HELLO option ", arguments[index], "")
+    }
+    return nil
   }
 
   private func writeHello(_ out: inout [UInt8], _ client: Client) {

@@ -24,7 +24,7 @@ extension Shard {
     case .transactionEnd:
       return clients[entry.client]?.isTransactionWriting == true ? firstCommand(link) : nil
     case .own, .kill, .keysScan, .scriptLoad, .configSet, .keyspaceEvents, .setup,
-      .transactionBegin, .unwatch, .marker, .move, .barrierMark, .barrier:
+      .transactionBegin, .unwatch, .tracking, .marker, .move, .barrierMark, .barrier:
       return nil
     }
     guard let client = clients[entry.client],

@@ -145,7 +145,8 @@ extension Shard {
     case .client: guard client.transaction == .none else { return false }
     case .transactionBegin: client.transaction = .none
     case .own, .native, .driverLock, .driverRelease, .kill, .keysScan, .scriptLoad, .configSet,
-      .keyspaceEvents, .setup, .transactionEnd, .unwatch, .marker, .move, .barrierMark, .barrier:
+      .keyspaceEvents, .setup, .transactionEnd, .unwatch, .tracking, .marker, .move, .barrierMark,
+      .barrier:
       return false
     }
     guard now < deadline(of: client, client.order.issued - 1) else { return false }

@@ -173,23 +173,35 @@ extension Shard {
     }
     guard let lease = client.lease, let link = link(lease) else { return true }
     if isFenced, writesOnLease(index, arguments) { return awaitFence(client) }
-    if client.isStreaming { return takeWhileSubscribed(client, link, index, arguments, frame) }
+    if client.isStreaming,
+      let isTaken = takeWhileSubscribed(client, link, index, arguments, frame)
+    {
+      return isTaken
+    }
     guard let index else { return forward(client, frame, .client, on: link) }
     let facts = table.facts(index)
     switch route(of: index, facts, arguments) {
     case .pass:
       return withRepairs(index, arguments, frame) { forward(client, $0, .client, on: link) }
     case .local(.hello), .local(.select):
+      guard hasArity(client, index, arguments) else { return true }
       return takeStateOnLease(client, link, index, arguments)
     case .local(let command):
-      guard hasArity(client, index, facts, arguments) else { return true }
+      guard hasArity(client, index, arguments) else { return true }
       return takeLocal(client, command, arguments)
     case .pinned(let reason):
-      guard hasArity(client, index, facts, arguments) else { return true }
+      guard hasArity(client, index, arguments) else { return true }
       return begin(reason, table[index].name, client, link, arguments, frame)
-    case .pinnedOnly: return takePinnedOnly(client, link, index, arguments, frame)
+    case .pinnedOnly:
+      // A malformed EXEC ends what is watched too (`multi.c`, `execCommandAbort`).
+      if table[index].name == "EXEC", arguments.count != 1 {
+        client.transaction = .ending
+        return forward(client, frame, .transactionEnd, on: link)
+      }
+      guard hasArity(client, index, arguments) else { return true }
+      return takePinnedOnly(client, link, index, arguments, frame)
     case .refused, .forbidden:
-      guard hasArity(client, index, facts, arguments) else { return true }
+      guard hasArity(client, index, arguments) else { return true }
       reply(client) { $0.writeError(self.refusal(of: index, arguments)) }
       return true
     }
@@ -215,7 +227,7 @@ extension Shard {
     }
   }
 
-  private func forward(
+  func forward(
     _ client: Client, _ frame: UnsafeRawBufferPointer, _ kind: EntryKind, on link: Link
   ) -> Bool {
     guard hasRoom(client, frame) else { return false }
@@ -233,8 +245,10 @@ extension Shard {
       client.isTransactionPoisoned = false
       client.isTransactionWriting = false
       return forward(client, frame, .transactionBegin, on: link)
-    case .watch: client.isWatching = true
-    case .tracking: client.isTracking = arguments.matches(2, "ON")
+    case .watch:
+      client.isWatching = true
+      client.watchPosition = client.order.issued
+    case .tracking: return forward(client, frame, .tracking, on: link)
     case .subscription:
       client.isMonitoring = client.isMonitoring || name == "MONITOR"
       return sendWithMarker(client, link, frame)
@@ -261,9 +275,7 @@ extension Shard {
   ) -> Bool {
     switch table[index].name {
     case "UNWATCH": return forward(client, frame, .unwatch, on: link)
-    case "CLIENT|TRACKING":
-      client.isTracking = false
-      return forward(client, frame, .client, on: link)
+    case "CLIENT|TRACKING": return forward(client, frame, .tracking, on: link)
     case "CLIENT|CACHING", "CLIENT|GETREDIR", "CLIENT|TRACKINGINFO":
       return forward(client, frame, .client, on: link)
     default: return takeWithoutLease(client, index, arguments)

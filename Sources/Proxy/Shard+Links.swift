@@ -141,6 +141,7 @@ extension Shard {
     }
     if link.queue.entries.first?.kind == .scriptLoad { rememberScript(link, reply) }
     if link.queue.entries.first?.kind == .configSet { rememberKeyspaceEvents(link, reply) }
+    if link.queue.entries.first?.kind == .tracking { noteTracking(link, reply) }
     if mustWaitForDriverLock(link, reply) { return }
     let driver = driverCommand(link)
     guard let due = link.queue.takeReply() else { return lose(link, event: .closed) }
@@ -164,7 +165,7 @@ extension Shard {
     switch due.kind {
     case .own, .marker, .move, .keyspaceEvents, .barrierMark, .barrier: break
     case .setup: return takeSetupReply(client, link, reply)
-    case .client, .native, .driverLock, .driverRelease, .kill, .scriptLoad, .configSet:
+    case .client, .native, .driverLock, .driverRelease, .kill, .scriptLoad, .configSet, .tracking:
       acknowledge(client, due, reply, write: write)
     case .keysScan: continueKeys(client, link, reply)
     case .transactionBegin:
@@ -175,7 +176,10 @@ extension Shard {
       client.isWatching = false
       acknowledge(client, due, reply, write: write)
     case .unwatch:
-      client.isWatching = false
+      // A later `WATCH` may be on its way.
+      if reply.first == UInt8(ascii: "+"), due.position > client.watchPosition {
+        client.isWatching = false
+      }
       answer(client, due, reply)
     }
     if client.lease == link.id {
@@ -184,11 +188,19 @@ extension Shard {
     }
   }
 
+  /// Whether tracking is on is for Redis to say; a command that it refuses changes nothing.
+  private func noteTracking(_ link: Link, _ reply: UnsafeRawBufferPointer) {
+    guard reply.first == UInt8(ascii: "+"), let command = firstCommand(link),
+      case .leased(let id) = link.purpose, let client = clients[id]
+    else { return }
+    client.isTracking = withArguments(command) { $0.matches(2, "ON") }
+  }
+
   private func discharge(_ due: DueReply) {
     switch due.kind {
     case .own, .setup, .marker, .move, .keyspaceEvents, .keysScan, .barrierMark, .barrier: return
     case .client, .native, .driverLock, .driverRelease, .kill, .scriptLoad, .configSet,
-      .transactionBegin, .transactionEnd, .unwatch:
+      .transactionBegin, .transactionEnd, .unwatch, .tracking:
       break
     }
     inFlightCount -= 1

@@ -36,7 +36,7 @@ extension Shard {
     case .noCluster:
       reply(client) { $0.writeError("ERR This instance has cluster support disabled") }
     case .unknownSubcommand:
-      reply(client) { $0.writeError(ErrorReply.unknownSubcommand(arguments)) }
+      reply(client) { $0 += ErrorReply.unknownSubcommand(arguments) }
     case .keys: return takeKeys(client, arguments[1])
     case .configGet: configGet(client, arguments)
     case .wait: return takeWait(client, arguments)

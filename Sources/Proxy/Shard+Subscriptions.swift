@@ -36,41 +36,34 @@ extension Shard {
     return true
   }
 
-  /// A command of a client in subscribed mode.
+  /// A command of a client in subscribed mode. Nil: it is taken as on any connection of its own.
   func takeWhileSubscribed(
     _ client: Client, _ link: Link, _ index: CommandIndex?, _ arguments: RequestArguments,
     _ frame: UnsafeRawBufferPointer
-  ) -> Bool {
+  ) -> Bool? {
     let name = index.map { table[$0].name } ?? ""
     let route: Route =
       index.map { self.route(of: $0, table.facts($0), arguments) } ?? .pass
     switch route {
     case .pinned(.subscription): return sendWithMarker(client, link, frame)
     case .pinnedOnly where name.hasSuffix("UNSUBSCRIBE"): return sendWithMarker(client, link, frame)
-    case .local(.quit), .local(.reset):
-      return takeLocal(client, name == "QUIT" ? .quit : .reset, arguments)
     case .local(.ping) where client.version == .two: return sendWithMarker(client, link, frame)
+    case .pass where client.version == .three, .pinned where client.version == .three: return nil
     case .pass, .local, .pinned, .pinnedOnly, .refused, .forbidden: break
     }
-    switch client.version {
-    case .three:
-      guard let index, case .local(let command) = route else {
-        send(client, frame, .client, on: link)
-        return true
-      }
-      if command == .hello || command == .select {
-        return takeStateOnLease(client, link, index, arguments)
-      }
-      return takeLocal(client, command, arguments)
-    case .two:
-      // It may have unsubscribed a moment ago.
-      guard link.queue.isEmpty else {
-        client.block = .marker
-        return false
-      }
+    // What the daemon says by itself must not overtake what is on its way. And in RESP2 it may have
+    // unsubscribed a moment ago.
+    guard !link.queue.entries.contains(where: { $0.kind == .marker || $0.kind == .move }) else {
+      client.block = .marker
+      return false
+    }
+    if client.version == .three || route == .local(.quit) || route == .local(.reset) { return nil }
+    guard !client.subscriptions.isEmpty else {
       reply(client) { $0.writeError(ErrorReply.subscribed(name)) }
       return true
     }
+    // Redis executes nothing of it, and says why in its own order of complaints.
+    return forward(client, frame, .client, on: link)
   }
 
   /// Takes a frame of a subscribed connection. False: it is the reply to a command.
@@ -88,8 +81,11 @@ extension Shard {
       releaseLeaseIfOver(client, link)
       return true
     }
-    // What prepared the connection, or a RESP3 client's own command, is answered in its turn.
-    if !frame.isPush, due != nil, !isMarkerDue { return false }
+    // What prepared the connection, or a client's own command, is answered in its turn. In RESP2 a message looks like a
+    // reply; but there Redis answers a subscriber's command with an error alone.
+    if !frame.isPush, due != nil, !isMarkerDue {
+      guard client.version == .two, due == .client, !frame.isError else { return false }
+    }
     let confirmation = Subscriptions.Confirmation(reply, limits: configuration.replyLimits)
     if let confirmation { client.subscriptions.note(confirmation) }
     if due == .move {

@@ -17,14 +17,14 @@ extension Shard {
       return true
     }
     switch table[index].name {
-    case "EXEC", "DISCARD":
-      guard hasArity(client, index, table.facts(index), arguments) else {
-        client.isTransactionPoisoned = true
-        return true
-      }
-    default: break
-    }
-    switch table[index].name {
+    // Redis says what is wrong with it; a malformed EXEC ends the transaction, a malformed DISCARD does not.
+    case "EXEC" where arguments.count != 1:
+      client.transaction = .ending
+      send(client, frame, .transactionEnd, on: link)
+      return true
+    case "DISCARD" where arguments.count != 1:
+      send(client, frame, .client, on: link)
+      return true
     case "EXEC" where client.isTransactionPoisoned: return discardPoisoned(client, link)
     case "EXEC" where isFenced && client.isTransactionWriting: return awaitFence(client)
     case "EXEC", "DISCARD":
@@ -49,7 +49,7 @@ extension Shard {
       poison(
         client, "DENIED \(displayName(index)) is refused inside MULTI: send it before or after")
     case .refused, .forbidden:
-      let hasArity = self.hasArity(client, index, table.facts(index), arguments)
+      let hasArity = self.hasArity(client, index, arguments)
       if hasArity { reply(client) { $0.writeError(self.refusal(of: index, arguments)) } }
       client.isTransactionPoisoned = true
     }
@@ -89,6 +89,11 @@ extension Shard {
   func takeInFailedTransaction(
     _ client: Client, _ index: CommandIndex?, _ arguments: RequestArguments, _ isWatchBroken: Bool
   ) -> Bool {
+    if let index, !hasFittingArity(index, arguments) {
+      if table[index].name == "EXEC" { client.transaction = .none }
+      _ = hasArity(client, index, arguments)
+      return true
+    }
     switch index.map({ table[$0].name }) ?? "" {
     case "EXEC":
       client.transaction = .none

@@ -12,7 +12,11 @@ extension [UInt8] {
     case .double(let number): writeDouble(number, version)
     case .boolean(let isTrue): writeBoolean(isTrue, version)
     case .bigNumber(let digits): writeBulk(digits)
-    case .verbatim(_, let bytes): writeBulk(bytes)
+    case .verbatim(let format, let bytes):
+      guard version == .three else { return writeBulk(bytes) }
+      append(contentsOf: "=\(bytes.count + 4)\r\n\(format):".utf8)
+      append(contentsOf: bytes)
+      append(contentsOf: "\r\n".utf8)
     case .array(let elements):
       writeArrayHeader(elements.count)
       for element in elements { write(element, version) }

@@ -156,6 +156,11 @@ final class FakeConnection {
     if master.password != nil, !isAuthenticated, !["AUTH", "HELLO", "RESET"].contains(name) {
       return outbox.writeError("NOAUTH Authentication required.")
     }
+    let isSubscribed = !channels.isEmpty && version == .two
+    if isSubscribed, !["SUBSCRIBE", "UNSUBSCRIBE", "PING", "RESET"].contains(name) {
+      return outbox.writeError("ERR Can't execute '\(name.lowercased())': only ...")
+    }
+    if ["EXEC", "DISCARD"].contains(name), command.count > 1 { return answerMalformed(name) }
     if queued != nil, !["EXEC", "DISCARD", "MULTI", "WATCH", "RESET"].contains(name) {
       if isRefused(name) {
         isDirty = true
@@ -165,6 +170,16 @@ final class FakeConnection {
       return outbox.writeSimple("QUEUED")
     }
     if !answerConnection(name, command) { execute(name, command) }
+  }
+
+  private func answerMalformed(_ name: String) {
+    let text = "wrong number of arguments for '\(name.lowercased())' command"
+    guard name == "EXEC" else {
+      isDirty = true
+      return outbox.writeError("ERR \(text)")
+    }
+    (queued, watched) = (nil, [:])
+    outbox.writeError("EXECABORT Transaction discarded because of: \(text)")
   }
 
   private func answerConnection(_ name: String, _ command: [String]) -> Bool {

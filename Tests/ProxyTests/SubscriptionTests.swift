@@ -115,6 +115,54 @@ import Testing
     #expect(rig.shard.statistics.linksReady == 2)
   }
 
+  /// Once such a command ended the daemon, and with it every client of the host.
+  @Test(arguments: [
+    "ECHO", "KEYS", "CLIENT SETNAME", "CLIENT SETINFO LIB-NAME", "SELECT", "HELLO x",
+  ])
+  func malformedWhileSubscribed(_ line: String) {
+    let rig = Rig.serving()
+    let client = rig.connect()
+    let replies = rig.send(client, "HELLO 3", "SUBSCRIBE x", line, "GET a")
+    #expect(replies.suffix(2).first?.hasPrefix("-ERR") == true)
+    #expect(replies.last == "nil")
+  }
+
+  /// What is refused is refused there too, and nothing of it reaches Redis.
+  @Test(arguments: [2, 3])
+  func refusedWhileSubscribed(_ version: Int) {
+    let master = FakeMaster()
+    let rig = Rig.serving(master)
+    let client = rig.connect()
+    rig.send(client, "HELLO \(version)", "SUBSCRIBE x")
+    for line in ["FLUSHALL", "CONFIG SET a b", "CLIENT KILL ID 1", "SHUTDOWN"] {
+      let reply = rig.send(client, line).last ?? ""
+      #expect(reply.hasPrefix(version == 3 ? "-DENIED" : "-ERR"), "\(line): \(reply)")
+    }
+    #expect(version == 2 || !master.log.contains { $0.hasPrefix("FLUSHALL") })
+  }
+
+  /// Each in its place: what the daemon says itself waits for what Redis still has to say.
+  @Test(arguments: ["CLIENT GETNAME", "ECHO a", "HELLO", "SELECT 1", "QUIT", "RESET"])
+  func nothingOvertakesAConfirmation(_ line: String) {
+    let rig = Rig.serving()
+    let client = rig.connect()
+    rig.send(client, "HELLO 3")
+    let replies = rig.send(client, "SUBSCRIBE x y", line)
+    #expect(replies.prefix(2) == [">[subscribe x :1]", ">[subscribe y :2]"])
+    #expect(replies.count == 3 && !replies[2].hasPrefix("-"))
+  }
+
+  @Test func aTransactionWhileSubscribed() {
+    let master = FakeMaster()
+    let rig = Rig.serving(master)
+    let client = rig.connect()
+    let replies = rig.send(client, "HELLO 3", "SUBSCRIBE x", "MULTI", "SET a 1", "EXEC", "GET a")
+    #expect(replies.suffix(4) == ["+OK", "+QUEUED", "[+OK]", "1"])
+    master.publish("x", "m")
+    rig.pump()
+    #expect(client.replies() == [">[message x m]"])
+  }
+
   @Test func unsubscribedWithoutSubscription() {
     let rig = Rig.serving()
     let client = rig.connect()

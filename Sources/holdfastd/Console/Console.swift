@@ -27,7 +27,7 @@ struct Console: Sendable {
     case "HOLDFAST.CONFIG": return ConsoleAnswer(configuration())
     case "HOLDFAST.RELOAD": return ConsoleAnswer(await reloader.reload())
     case "CLIENT":
-      guard let text = try? await gateway.clientLines(uid: words.last.flatMap { UInt32($0) }) else {
+      guard let text = try? await gateway.clientLines(ClientFilter(words.last ?? "")) else {
         return ConsoleAnswer(Self.stopping)
       }
       return ConsoleAnswer(.verbatim("txt", Array(text.utf8)))
