@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs every client against one holdfastd: a session's work each, then all of them while the master is killed.
 
-    python3 drivers.py [--plain] [NAME ...]
+    python3 drivers.py [--plain | --table] [NAME ...]
 
 --plain   against a Redis' own Unix socket, without the kill: shows that the tests themselves are right
+--table   both, and writes what came of it into config/frameworks/TESTED.md
 NAME      only drivers whose name contains it
 
 A client's program is called in two ways, and tells its results on standard output, line by line:
@@ -12,6 +13,8 @@ A client's program is called in two ways, and tells its results on standard outp
                                            or 77 with what is missing
     PROGRAM loop SOCKET NAME STOPFILE      until the file is there. ack KEY [VALUE]: a write was acknowledged;
                                            gone KEY: a delete was; error TEXT: what an app's user would see;
+                                           unsure TEXT: UNCERTAIN, EXECABORT or a subscription's end, and
+                                           the client did what the README says about it;
                                            longest MILLISECONDS: of a whole round
 """
 import os
@@ -22,6 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import resp
+import table
 import topology
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -30,6 +34,7 @@ BAD_INPUT_SECONDS = 90
 WARM_UP_SECONDS = 2.0  # of load before the kill
 AFTERWARDS_SECONDS = 2.0  # of load after all sentinels have agreed
 ROUNDS_MIN = 20
+LOOPS_AT_ONCE = 12  # What two cores carry; more go in groups, each with its own master to kill.
 
 
 @dataclass
@@ -39,15 +44,17 @@ class Driver:
     environment: dict = field(default_factory=dict)
     seconds: int = SESSION_SECONDS
     loops: bool = True
+    needs_holdfastd: bool = False
     version: str = ""
     failures: list = field(default_factory=list)
     skipped: str = ""
     notes: list = field(default_factory=list)
+    load: dict = field(default_factory=dict)  # What the loop under the kill counted.
     process: subprocess.Popen = None
     output: str = ""
 
     def key(self):
-        return self.name.replace(" ", "-").replace(",", "")
+        return self.name.replace(" ", "-").replace(",", "").replace("'", "")
 
     def arguments(self, mode, *others):
         return [self.command[0], os.path.join(HERE, self.command[1]), mode, *others]
@@ -56,36 +63,59 @@ class Driver:
 def readme(language, **environment):
     """The README's own example in this language."""
     return Driver(f"README, {language}", [sys.executable, "clients/readme.py"],
-                  {"README_LANGUAGE": language, **environment}, loops=False)
+                  {"README_LANGUAGE": language, **environment}, loops=False, needs_holdfastd=True)
 
 
-def redis_py(protocol, parser):
-    return Driver(f"redis-py, RESP{protocol}, {parser}", [sys.executable, "clients/redis_py.py"],
-                  {"DRIVER_PROTOCOL": str(protocol), "DRIVER_PARSER": parser})
+def python(name, program, **environment):
+    return Driver(name, [sys.executable, f"clients/{program}.py"], environment)
 
 
-DRIVERS = [
-    Driver("redis-cli", ["bash", "clients/redis_cli.sh"]),
-    Driver("redis-benchmark", ["bash", "clients/redis_benchmark.sh"]),
-    *[redis_py(protocol, parser) for protocol in (2, 3) for parser in ("python", "hiredis")],
-    Driver("Django", [sys.executable, "clients/django_sessions.py"]),
-    Driver("Flask-Session", [sys.executable, "clients/flask_sessions.py"]),
-    Driver("phpredis", ["php", "clients/phpredis.php"]),
-    Driver("phpredis sessions", ["php", "clients/phpredis_sessions.php"]),
-    Driver("predis", ["php", "clients/predis.php"]),
-    Driver("node-redis", ["node", "clients/node_redis.js"], {"NODE_PATH": "/usr/share/nodejs"}),
-    Driver("ruby-redis", ["ruby", "clients/ruby_redis.rb"]),
-    readme("php"),
-    readme("js", NODE_PATH="/usr/share/nodejs"),
-    readme("python"),
-    readme("ruby"),
-]
-# Hardly a driver, and alone with the daemon: it may wear it out.
-BAD_INPUT = Driver("bad input", [sys.executable, "bad_input.py"], {}, BAD_INPUT_SECONDS, loops=False)
+def php(name, program, **environment):
+    return Driver(name, ["php", f"clients/{program}.php"], environment)
 
 
-def start(driver, arguments, output):
-    environment = {**os.environ, **driver.environment, "PYTHONDONTWRITEBYTECODE": "1"}
+def redis_py(protocol, parser, name="redis-py", **environment):
+    return python(f"{name}, RESP{protocol}, {parser}", "redis_py",
+                  DRIVER_PROTOCOL=str(protocol), DRIVER_PARSER=parser, **environment)
+
+
+def all_drivers():
+    node = {"NODE_PATH": "/usr/share/nodejs"}
+    return [
+        Driver("redis-cli", ["bash", "clients/redis_cli.sh"]),
+        Driver("redis-benchmark", ["bash", "clients/redis_benchmark.sh"]),
+        *[redis_py(protocol, parser) for protocol in (2, 3) for parser in ("python", "hiredis")],
+        redis_py(3, "python", "redis-py over TLS", DRIVER_TLS="1"),
+        python("Django", "django_sessions", DRIVER_BACKEND="django"),
+        python("django-redis", "django_sessions", DRIVER_BACKEND="django_redis"),
+        python("Flask-Session", "flask_sessions"),
+        python("starsessions", "starlette_sessions"),
+        python("RQ", "rq_jobs"),
+        python("Celery", "celery_tasks"),
+        php("phpredis", "phpredis"),
+        php("phpredis sessions", "phpredis_sessions"),
+        php("phpredis sessions, locking", "phpredis_sessions", DRIVER_LOCKING="1"),
+        php("predis", "predis"),
+        php("Laravel, phpredis", "laravel", DRIVER_CLIENT="phpredis"),
+        php("Laravel, predis", "laravel", DRIVER_CLIENT="predis"),
+        php("Symfony, phpredis", "symfony"),
+        Driver("node-redis", ["node", "clients/node_redis.js"], node),
+        Driver("ruby-redis", ["ruby", "clients/ruby_redis.rb"]),
+        Driver("redis-rack", ["ruby", "clients/redis_rack.rb"]),
+        Driver("Go, redigo", ["bash", "clients/redigo.sh"], seconds=120),  # It is built first.
+        Driver("Perl's Redis", ["perl", "clients/perl_redis.pl"]),
+        readme("php"),
+        readme("js", **node),
+        readme("python"),
+        readme("ruby"),
+        # Hardly a driver, and alone with the daemon: it may wear it out.
+        Driver("bad input", [sys.executable, "bad_input.py"], {}, BAD_INPUT_SECONDS, loops=False),
+    ]
+
+
+def start(driver, arguments, output, lab):
+    environment = {**os.environ, **driver.environment, **lab.environment(), "PYTHONDONTWRITEBYTECODE": "1",
+                   "PYTHONUNBUFFERED": "1"}
     driver.process = subprocess.Popen(arguments, env=environment, stdin=subprocess.DEVNULL,
                                       stdout=output, stderr=subprocess.PIPE, text=True, errors="replace")
 
@@ -99,16 +129,16 @@ def finish(driver, seconds):
         driver.process.communicate()
         return f"not done within {seconds:g} s", 1
     lines = complaint.strip().splitlines()
-    if driver is not BAD_INPUT:  # That one has a line for each failure; the others end with a stack trace.
+    if driver.name != "bad input":  # That one has a line for each failure; the others end with a stack trace.
         lines = ([line for line in lines if "Error" in line] or lines)[-1:]
     return " / ".join(lines), driver.process.returncode
 
 
-def run_session(driver, socket):
-    path = os.path.join(os.path.dirname(socket), driver.key() + ".session")
+def run_session(driver, lab):
+    path = os.path.join(lab.folder, driver.key() + ".session")
     with open(path, "w+", encoding="utf-8", errors="replace") as output:
         try:
-            start(driver, driver.arguments("session", socket, driver.key()), output)
+            start(driver, driver.arguments("session", lab.socket, driver.key()), output, lab)
         except FileNotFoundError:
             driver.skipped = f"no {driver.command[0]} in PATH"
             return
@@ -132,7 +162,7 @@ def under_load(drivers, lab):
         path = os.path.join(lab.folder, driver.key() + ".loop")
         files[driver.name] = path
         with open(path, "w", encoding="utf-8") as output:
-            start(driver, driver.arguments("loop", lab.socket, driver.key(), stop_file), output)
+            start(driver, driver.arguments("loop", lab.socket, driver.key(), stop_file), output, lab)
     # The slowest starts are those of the interpreters; each must have done something before the kill.
     topology.wait_until("each driver at work", lambda: all(
         d.name == "redis-benchmark" or os.path.getsize(files[d.name]) > 200 or d.process.poll() is not None
@@ -153,12 +183,15 @@ def under_load(drivers, lab):
             complaint, status = finish(driver, 30)
             if status != 0:
                 driver.failures.append(f"under load: {complaint or f'exit status {status}'}")
+    if not lab.plain and (last := lab.wait_for_new_master()) != address:
+        print(f"   then they named another one: {address[1]}, now {last[1]}")
+        address = last
     return files, address
 
 
-def judge(driver, path, address):
+def judge(driver, path, address, killed):
     """Errors that the client saw, and acknowledged writes that the data lacks."""
-    expected, errors, rounds, longest = {}, [], 0, 0
+    expected, errors, unsure, rounds, longest = {}, [], [], 0, 0
     with open(path, encoding="utf-8", errors="replace") as file:
         for word, _, rest in (line.rstrip("\n").partition(" ") for line in file):
             if word == "ack":
@@ -169,10 +202,14 @@ def judge(driver, path, address):
                 expected[rest] = None
             elif word == "error":
                 errors.append(rest)
+            elif word == "unsure":
+                unsure.append(rest)
             elif word == "rounds":
                 rounds += int(rest)
             elif word == "longest":
                 longest = int(rest)
+    if not killed:
+        errors, unsure = errors + unsure, []  # There was nothing to be unsure about.
     if errors:
         driver.failures.append(f"{len(errors)} errors during the failover, the first: {errors[0][:300]}")
     if rounds < (ROUNDS_MIN if expected else 1):
@@ -181,7 +218,10 @@ def judge(driver, path, address):
     if lost:
         driver.failures.append(
             f"{len(lost)} of {len(expected)} acknowledged writes are not there, the first: {lost[0]}")
-    driver.notes.append(f"{rounds} rounds" + (f", longest {longest} ms" if longest else ""))
+    driver.notes.append(f"{rounds} rounds" + (f", longest {longest} ms" if longest else "")
+                        + (f", {len(unsure)} unsure, the first: {unsure[0][:100]}" if unsure else ""))
+    driver.load = {"rounds": rounds, "errors": len(errors), "unsure": len(unsure), "lost": len(lost),
+                   "longest": longest}
 
 
 def missing(expected, address):
@@ -209,38 +249,62 @@ def report(driver):
         result, reason = "FAIL", "; ".join(driver.failures + driver.notes)
     elif driver.skipped:
         result, reason = "SKIPPED", driver.skipped
-    print(f"{result:8}{driver.name:26}{driver.version or '-':34}{reason}", flush=True)
+    print(f"{result:8}{driver.name:34}{driver.version or '-':34}{reason}", flush=True)
     return result
 
 
+def through(names, plain):
+    """Runs the drivers so named against one kind of server; returns them and the words reported about them."""
+    drivers = [d for d in all_drivers() if not (plain and d.needs_holdfastd)
+               and (not names or any(n in d.name for n in names))]
+    print(f"== {'Plain Redis' if plain else 'holdfastd'}")
+    lab = topology.Topology(plain)
+    lab.start()
+    began = time.monotonic()
+    loops = [d for d in drivers if d.loops]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda driver: run_session(driver, lab), loops))
+    print(f"   sessions done in {time.monotonic() - began:.1f} s")
+    for driver in drivers:
+        if not driver.loops:
+            run_session(driver, lab)
+    print(f"   examples and bad input done in {time.monotonic() - began:.1f} s")
+    ended = lab.ended()
+    loops = [d for d in loops if not d.skipped]
+    groups = -(-len(loops) // LOOPS_AT_ONCE)
+    for number in range(groups if not ended else 0):
+        if number > 0:
+            lab.stop()
+            lab = topology.Topology(plain)
+            lab.start()
+        kill_phase(loops[number::groups], lab)
+        ended = ended or lab.ended()
+    lab.stop()
+    results = [report(driver) for driver in drivers]
+    if ended:
+        print(f"FAIL    the server ended by itself, {ended}")
+        results.append("FAIL")
+    return drivers, results
+
+
 def main():
-    names = [a for a in sys.argv[1:] if a != "--plain"]
-    chosen = [d for d in DRIVERS + [BAD_INPUT] if not names or any(n in d.name for n in names)]
-    lab = topology.Topology(plain="--plain" in sys.argv[1:])
+    options, names = [a for a in sys.argv[1:] if a.startswith("--")], [a for a in sys.argv[1:] if a[:2] != "--"]
+    both, results, done = "--table" in options, [], {}
+    if both and names:
+        print("--table is about all drivers: give no names")
+        return 2
     try:
-        lab.start()
+        for plain in (True, False) if both else ("--plain" in options,):
+            done[plain], found = through(names, plain)
+            results += found
     except topology.Missing as missing_program:
         print(f"SKIPPED: {missing_program}")
         return 77 if os.environ.get("CI") != "true" else 1
     except RuntimeError as error:
-        print(f"FAIL: the topology did not start: {error}\n{lab.log_of('holdfastd') if lab.front else ''}")
+        print(f"FAIL: the topology did not start: {error}")
         return 1
-    began = time.monotonic()
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda driver: run_session(driver, lab.socket), [d for d in chosen if d.loops]))
-    print(f"   sessions done in {time.monotonic() - began:.1f} s")
-    for driver in chosen:
-        if not driver.loops:
-            driver.environment["DRIVER_SERVER_PID"] = str(lab.front.pid)
-            driver.environment["DRIVER_PLAIN"] = "1" if lab.plain else ""
-            run_session(driver, lab.socket)
-    print(f"   bad input done in {time.monotonic() - began:.1f} s")
-    if lab.front.poll() is None:
-        kill_phase([d for d in chosen if d.loops and not d.skipped], lab)
-    results = [report(driver) for driver in chosen]
-    if lab.front.poll() is not None:
-        print(f"FAIL    the server ended by itself, status {lab.front.returncode}:\n{lab.log_of('holdfastd')}")
-        results.append("FAIL")
+    if both:
+        table.write(done[True], done[False])
     counts = {word: results.count(word) for word in ("PASS", "FAIL", "SKIPPED")}
     print(f"{counts['PASS']} passed, {counts['FAIL']} failed, {counts['SKIPPED']} skipped")
     strict = os.environ.get("CI") == "true"
@@ -253,7 +317,9 @@ def kill_phase(drivers, lab):
     try:
         files, address = under_load(drivers, lab)
         for driver in drivers:
-            judge(driver, files[driver.name], address)
+            judge(driver, files[driver.name], address, killed=not lab.plain)
+        if not lab.plain and any(driver.load["lost"] for driver in drivers):
+            print(f"Lost writes were looked for on port {address[1]}. What was logged:\n{lab.history()}")
     except (RuntimeError, OSError) as error:
         for driver in drivers:
             driver.failures.append(f"under load: {error}")

@@ -2,13 +2,16 @@
 """A master, two replicas, three sentinels and a holdfastd in front of them, for the drivers' tests.
 
 With plain=True a single Redis on a Unix socket instead: what passes there and fails through holdfastd is
-holdfastd's fault. Everything listens on loopback or in a temporary folder, and ends with this process,
-whatever ends it. Run by itself, it prints the socket's path and waits:  python3 topology.py [--plain]
+holdfastd's fault. Beside its socket, the server listens with TLS on a port, for whoever has only TCP; not so with
+HOLDFAST_DRIVERS_TCP=0, or where holdfastd does not know the setting. Everything listens on loopback or in a
+temporary folder, and ends with this process, whatever ends it. Run by itself, it prints the
+socket's path and waits:  python3 topology.py [--plain]
 """
 import atexit
 import ctypes
 import os
 import random
+import secrets
 import shutil
 import signal
 import socket
@@ -71,6 +74,27 @@ def _die_with_parent():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+class TLS:
+    """A port, and in a folder a certificate that signs itself, its key, and a password."""
+    def __init__(self, port, folder):
+        self.port = port
+        self.certificate, self.key, self.password = (
+            os.path.join(folder, name) for name in ("tls.crt", "tls.key", "tls.password"))
+        with open(os.open(self.password, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(24) + "\n")
+        try:
+            subprocess.run(
+                ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                 "-days", "2", "-subj", "/CN=localhost", "-addext", f"subjectAltName=IP:{HOST}", "-keyout", self.key,
+                 "-out", self.certificate], stdin=subprocess.DEVNULL, capture_output=True, check=True)
+        except FileNotFoundError as error:
+            raise Missing("no openssl found: install openssl") from error
+
+    def environment(self):
+        return {"DRIVER_TLS_PORT": str(self.port), "DRIVER_TLS_CERTIFICATE": self.certificate,
+                "DRIVER_TLS_PASSWORD": self.password}
+
+
 class Topology:
     def __init__(self, plain=False):
         self.plain = plain
@@ -80,18 +104,40 @@ class Topology:
         self.ports = {}  # of Redis nodes: port to process
         self.sentinels = []
         self.front = None  # the process behind the socket
+        self.tls = None  # where TLS is spoken: its port and files, or None
         atexit.register(self.stop)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda received, _: sys.exit(128 + received))
 
     def start(self):
-        if self.plain:
-            self.front, _ = self._redis("redis", ["--unixsocket", self.socket])
-        else:
-            self._start_replicated()
-            self._start_holdfastd()
-        wait_until("a PONG from the socket", lambda: ask(self.socket, "PING") == b"PONG")
-        wait_until("a write through the socket", lambda: ask(self.socket, "SET", "ready", 1, "EX", 60))
+        if os.environ.get("HOLDFAST_DRIVERS_TCP") != "0":
+            self.tls = TLS(self._free_port(), self.folder)
+        try:
+            if self.plain:
+                self.front, _ = self._redis("redis", ["--unixsocket", self.socket, *self._tls_of_redis()])
+            else:
+                self._start_replicated()
+                self._start_holdfastd()
+            wait_until("a PONG from the socket", lambda: ask(self.socket, "PING") == b"PONG")
+            wait_until("a write through the socket", lambda: ask(self.socket, "SET", "ready", 1, "EX", 60))
+        except RuntimeError as error:
+            raise RuntimeError(f"{error}\n{self.log_of('holdfastd') if self.front else ''}") from error
+
+    def environment(self):
+        """What the clients' programs are told besides the socket."""
+        return {"DRIVER_SERVER_PID": str(self.front.pid), "DRIVER_PLAIN": "1" if self.plain else "",
+                **(self.tls.environment() if self.tls else {})}
+
+    def ended(self):
+        """How the server ended by itself; empty where it did not."""
+        status = self.front.poll()
+        return "" if status is None else f"status {status}:\n{self.log_of('redis' if self.plain else 'holdfastd')}"
+
+    def _tls_of_redis(self):
+        # Any password is right for Redis' default user as long as it has none; so is the one that holdfastd wants.
+        return ["--tls-port", str(self.tls.port), "--tls-cert-file", self.tls.certificate, "--tls-key-file",
+                self.tls.key, "--tls-ca-cert-file", self.tls.certificate, "--tls-auth-clients", "no"
+                ] if self.tls else []
 
     def _start_replicated(self):
         self.master_process, self.master_port = self._redis("master")
@@ -113,8 +159,18 @@ class Topology:
     def _start_holdfastd(self):
         seeds = ",".join(f"{HOST}:{port}" for port in self.sentinels)
         program = holdfastd_program()
-        self.front = self._run("holdfastd", program, [
-            program, "--listen", self.socket, "--sentinels", seeds, "--master", MASTER_NAME])
+        command = [program, "--listen", self.socket, "--sentinels", seeds, "--master", MASTER_NAME]
+        more = self._tls_of_holdfastd()
+        if more and subprocess.run([*command, *more, "--check-config"], stdin=subprocess.DEVNULL,
+                                   capture_output=True, check=False).returncode != 0:
+            self.tls, more = None, []
+        self.front = self._run("holdfastd", program, [*command, *more])
+
+    def _tls_of_holdfastd(self):
+        return [word for key, value in (
+            ("address", f"{HOST}:{self.tls.port}"), ("passwordFile", self.tls.password), ("tls", "true"),
+            ("certificateFile", self.tls.certificate), ("keyFile", self.tls.key),
+        ) for word in ("--set", f"tcp.{key}={value}")] if self.tls else []
 
     def _redis(self, name, options=()):
         return self._on_free_port(name, lambda port: [
@@ -176,6 +232,15 @@ class Topology:
             text = log.readlines()
         crashes = [n for n, line in enumerate(text) if "Fatal error" in line or "Program crashed" in line]
         return "".join(text[max(0, crashes[0] - lines):crashes[0] + 4 * lines] if crashes else text[-lines:])
+
+    def history(self):
+        """What the sentinels and holdfastd logged about who is the master."""
+        words = ("+odown", "-odown", "promoted", "+switch-master")
+        lines = []
+        for number in (1, 2, 3):
+            with open(os.path.join(self.folder, f"sentinel{number}.log"), encoding="utf-8") as log:
+                lines += [f"sentinel{number}: {line}" for line in log if any(word in line for word in words)]
+        return "".join(lines) + self.log_of("holdfastd", 40)
 
     def kill_master(self):
         """SIGKILL, as a crash is; returns at once."""

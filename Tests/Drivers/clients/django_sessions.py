@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Django: its Redis cache backend, and sessions in that cache."""
+"""Django: a Redis cache backend, and sessions in that cache. DRIVER_BACKEND is django (its own) or django_redis."""
+import os
 import sys
 
 import session as common
@@ -9,14 +10,17 @@ try:
     from django.conf import settings
     from redis.backoff import NoBackoff
     from redis.retry import Retry
+    if OTHER := os.environ["DRIVER_BACKEND"] == "django_redis":
+        import django_redis
 except ImportError as error:
-    common.skip(f"pip install Django redis: {error}")
+    common.skip(f"pip install Django redis django-redis: {error}")
 
+WITHOUT_RETRY = {"retry": Retry(NoBackoff(), 0)}  # An error must show.
 settings.configure(
     CACHES={"default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "django_redis.cache.RedisCache" if OTHER else "django.core.cache.backends.redis.RedisCache",
         "LOCATION": f"unix://{sys.argv[2]}?db=1",
-        "OPTIONS": {"retry": Retry(NoBackoff(), 0)},  # An error must show.
+        "OPTIONS": {"CONNECTION_POOL_KWARGS": WITHOUT_RETRY} if OTHER else WITHOUT_RETRY,
     }},
     INSTALLED_APPS=["django.contrib.sessions"],
     SESSION_ENGINE="django.contrib.sessions.backends.cache",
@@ -37,6 +41,8 @@ def session(_, name):
     cache.set_many({f"{key}:a": 1, f"{key}:b": 2}, 60)
     check("cache, many", cache.get_many([f"{key}:a", f"{key}:b"]), {f"{key}:a": 1, f"{key}:b": 2})
     check("cache, count", cache.incr(f"{key}:a"), 2)
+    if OTHER:
+        more_of_django_redis(key)
     cache.delete_many([key, f"{key}:a", f"{key}:b"])
     check("cache, gone", cache.get(key), None)
 
@@ -53,6 +59,19 @@ def session(_, name):
     check("session, old name gone", SessionStore().exists(store.session_key), False)
     again.flush()
     check("session, gone", SessionStore().exists(again.session_key), False)
+
+
+def more_of_django_redis(key):
+    """What Django's own backend does not have: Lua, SCAN, hashes, locks."""
+    check = common.check
+    common.check_between("cache, TTL", cache.ttl(key), 61, 120)
+    check("cache, persist", (cache.persist(key), cache.ttl(key)), (True, None))
+    check("cache, by pattern", sorted(cache.iter_keys(f"{key}:*")), [f"{key}:a", f"{key}:b"])
+    check("cache, hash", (cache.hset(f"{key}:hash", "a", 1), list(cache.hkeys(f"{key}:hash"))), (1, ["a"]))
+    with cache.lock(f"{key}:lock", timeout=10):
+        check("cache, locked", cache.lock(f"{key}:lock", timeout=10).acquire(blocking=False), False)
+    check("cache, delete by pattern", cache.delete_pattern(f"{key}:*"), 3)
+    check("cache, nothing left", list(cache.iter_keys(f"{key}:*")), [])
 
 
 def loop(_, name):
@@ -75,4 +94,5 @@ def loop(_, name):
     return one_round
 
 
-common.main(django.__version__, session, loop)
+version = f"Django {django.__version__}"
+common.main(f"{django_redis.__version__}, {version}" if OTHER else django.__version__, session, loop)

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""redis-py. DRIVER_PROTOCOL is 2 or 3, DRIVER_PARSER python or hiredis."""
+"""redis-py. DRIVER_PROTOCOL is 2 or 3, DRIVER_PARSER python or hiredis. With DRIVER_TLS=1 over TCP with TLS and a
+password (see ../topology.py) and not over the socket."""
 import os
 import sys
 
 import session as common
 
 protocol, parser = os.environ["DRIVER_PROTOCOL"], os.environ["DRIVER_PARSER"]
+over_tls = bool(os.environ.get("DRIVER_TLS"))
 if parser == "python":
     sys.modules["hiredis"] = None  # As if it were not installed.
 try:
@@ -22,10 +24,28 @@ if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) 
 """
 
 
-def connect(socket, database=1):
+if over_tls and "DRIVER_TLS_PORT" not in os.environ:
+    common.skip("the server does not listen with TLS: holdfastd does not know tcp.address, or HOLDFAST_DRIVERS_TCP=0")
+
+
+def connect(socket, database=1, password=None):
+    address = {"unix_socket_path": socket}
+    if over_tls:
+        with open(os.environ["DRIVER_TLS_PASSWORD"], encoding="ascii") as file:
+            right = file.read().strip()
+        address = {"host": "127.0.0.1", "port": int(os.environ["DRIVER_TLS_PORT"]), "ssl": True,
+                   "ssl_ca_certs": os.environ["DRIVER_TLS_CERTIFICATE"], "password": password or right}
     # No retries of its own: an error must show.
-    return redis.Redis.from_url(f"unix://{socket}?db={database}&protocol={protocol}",
-                                retry=Retry(NoBackoff(), 0))
+    return redis.Redis(**address, db=database, protocol=int(protocol), retry=Retry(NoBackoff(), 0))
+
+
+def check_password(socket):
+    """holdfastd lets nobody in with another password. A plain Redis without one of its own takes any."""
+    try:
+        connect(socket, password="wrong").ping()
+        raise AssertionError("a wrong password went through")
+    except redis.AuthenticationError:
+        pass
 
 
 def session(socket, name):
@@ -35,6 +55,8 @@ def session(socket, name):
         greeting = dict(zip(greeting[::2], greeting[1::2]))
     check, value = common.check, b"cart=1\r\n\0" + b"x" * 100_000
     check("protocol", greeting.get(b"proto", greeting.get("proto")), int(protocol))
+    if over_tls and not os.environ["DRIVER_PLAIN"]:
+        check_password(socket)
     check("create", client.setex(key, 60, value), True)
     check("read", client.get(key), value)
     check("on database 1 only", connect(socket, 0).get(key), None)

@@ -8,6 +8,7 @@ rescue LoadError => e
   warn "apt-get install ruby-redis: #{e.message}"
   exit 77
 end
+require_relative 'session'
 
 COMPARE_AND_DELETE =
   "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end"
@@ -15,10 +16,6 @@ COMPARE_AND_DELETE =
 # Its own timeout is 5 seconds; holdfastd may wait longer for a master. No second try: an error must show.
 def connect(socket, database = 1)
   Redis.new(path: socket, db: database, timeout: 20, reconnect_attempts: 0)
-end
-
-def check(what, found, expected)
-  raise "#{what}: #{found.inspect} instead of #{expected.inspect}" unless found == expected
 end
 
 def session(socket, name)
@@ -76,34 +73,7 @@ def one_round(client, name, number)
   puts "gone loop:#{name}:#{number - 5}"
 end
 
-def now
-  Process.clock_gettime(Process::CLOCK_MONOTONIC)
-end
-
-def run_loop(socket, name, stop_file)
+main("#{Redis::VERSION}, Ruby #{RUBY_VERSION}", method(:session)) do |socket, name|
   client = connect(socket)
-  longest = 0.0
-  number = 0
-  deadline = now + 90
-  until File.exist?(stop_file) || now > deadline
-    began = now
-    begin
-      one_round(client, name, number)
-    rescue StandardError => e
-      puts "error #{e.class} #{e.message.tr("\n", ' ')}"
-      sleep 0.05
-    end
-    longest = [longest, now - began].max
-    number += 1
-    sleep 0.003
-  end
-  puts "longest #{(longest * 1000).round}"
-end
-
-mode, socket, name, stop_file = ARGV
-if mode == 'session'
-  puts "version #{Redis::VERSION}, Ruby #{RUBY_VERSION}"
-  session(socket, name)
-else
-  run_loop(socket, name, stop_file)
+  ->(number) { one_round(client, name, number) }
 end

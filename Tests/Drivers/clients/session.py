@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the Python clients share: the two modes, and how results are told (see ../drivers.py)."""
+import logging
 import os
 import sys
 import time
@@ -20,6 +21,31 @@ def check(what, found, expected):
 def check_between(what, found, low, high):
     if not low <= found <= high:
         raise AssertionError(f"{what}: {found!r} is not in {low}...{high}")
+
+
+def documented(error):
+    """Whether the README says what an app does on this: the connection to the master was lost while the outcome was
+    open, or a subscription ended."""
+    text = f"{type(error).__name__} {error}"
+    return any(word in text for word in ("UNCERTAIN", "ExecAbortError", "Connection closed by server"))
+
+
+class Complaints(logging.Handler):
+    """What a worker says in its log, for one that goes on or ends there and raises nothing."""
+    def __init__(self, logger, level):
+        super().__init__(level)
+        self.found = []
+        logging.getLogger(logger).addHandler(self)
+        logging.getLogger(logger).propagate = False
+
+    def emit(self, record):
+        error = record.exc_info[1] if record.exc_info else None
+        self.found.append(record.getMessage() + (f" {type(error).__name__} {error}" if error else ""))
+
+    def words(self):
+        """As a loop's words, and forgets them."""
+        found, self.found = self.found, []
+        return [f"{'unsure' if documented(text) else 'error'} {text}".replace("\n", " ") for text in found]
 
 
 def run_loop(stop_file, one_round):
