@@ -50,6 +50,17 @@ enum Differences {
       names: ["PUBSUB|NUMSUB", "PUBSUB|SHARDNUMSUB", "PUBSUB|NUMPAT"]
     ) { $0.plain.map(withoutDigits) == $0.holdfast.map(withoutDigits) },
     Rule(
+      why:
+        "a cursor that no SCAN gave is a place in a hash table, which each process seeds by chance",
+      names: ["SCAN", "SSCAN", "HSCAN", "ZSCAN"]
+    ) { exchange in
+      let isBegin = exchange.request.word(0) == "SCAN" && exchange.request.word(1) == "0"
+      return !isBegin && exchange.plain.map(\.first) == exchange.holdfast.map(\.first)
+    },
+    Rule(
+      why: "keys whose time is over count until Redis finds them", names: ["DBSIZE"]
+    ) { $0.plain.map(withoutDigits) == $0.holdfast.map(withoutDigits) },
+    Rule(
       why: "a set's dump is in that order too", names: ["DUMP"]
     ) { $0.plain.map(\.count) == $0.holdfast.map(\.count) },
     Rule(

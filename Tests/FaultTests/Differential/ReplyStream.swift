@@ -6,7 +6,8 @@ import RedisLab
 /// A connection whose replies are taken one by one, as the bytes that came.
 final class ReplyStream {
   private let client: BlockingClient
-  private var scanner = ReplyScanner(limits: ScanLimits())
+  // Errors may quote what a client has sent.
+  private var scanner = ReplyScanner(limits: ScanLimits(lineBytesMax: 4 << 20))
   private var bytes: [UInt8] = []
   private var start = 0
   /// What a server says of tracked keys. It stands between replies wherever it happens to.
