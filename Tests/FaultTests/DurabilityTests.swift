@@ -86,7 +86,7 @@ struct DurabilityTests {
       let plain = try await daemon.connect()
       let sure = try await daemon.connect()
       #expect(try await plain.command("HOLDFAST.DURABILITY") == .text("ASYNC"))
-      try await Self.choose(sure, "REPLICATED REPLICAS ALL TIMEOUT 400")
+      try await Self.choose(sure, "REPLICATED REPLICAS ALL TIMEOUT 5000")
       #expect(try await plain.command("HOLDFAST.DURABILITY") == .text("ASYNC"))
       for wrong in ["REPLICATED REPLICAS 0", "REPLICATED TIMEOUT", "SURELY", "ASYNC TIMEOUT 3"] {
         let reply = try await sure.command(Self.durability(wrong))
@@ -97,6 +97,7 @@ struct DurabilityTests {
       #expect(try await plain.command("WAIT", "2", "2000") == .integer(2))
 
       lab.nodes[1].freeze()
+      try await Self.choose(sure, "REPLICATED REPLICAS ALL TIMEOUT 400")
       try await Self.expectOneReplica(plain, sure, master)
       lab.nodes[1].thaw()
       try await Self.choose(sure, "REPLICATED REPLICAS ALL TIMEOUT 5000")
