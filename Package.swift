@@ -64,7 +64,10 @@ let package = Package(
     .systemLibrary(name: "CLinux"),
     .target(
       name: "Gateway",
-      dependencies: ["CLinux", "Failover", "Proxy", "RESP", "Sessions", nioTLS] + nio,
+      dependencies: [
+        "CLinux", "Failover", "Proxy", "RESP", "Sessions", nioTLS,
+        .product(name: "NIOTLS", package: "swift-nio"),
+      ] + nio,
       swiftSettings: strict),
     .target(
       name: "Settings",
@@ -123,7 +126,8 @@ let package = Package(
     .testTarget(name: "SettingsTests", dependencies: ["Settings"], swiftSettings: strict),
     .testTarget(name: "SystemdTests", dependencies: ["Systemd"], swiftSettings: strict),
     .testTarget(
-      name: "GatewayTests", dependencies: ["Gateway", "Sessions"],
+      name: "GatewayTests",
+      dependencies: ["Gateway", "Sessions", .product(name: "NIOCore", package: "swift-nio")],
       swiftSettings: strict),
     .testTarget(
       name: "HoldfastClientTests",

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Failover
+import Glibc
 import NIOConcurrencyHelpers
 import NIOCore
-import NIOPosix
 import NIOSSL
 import Proxy
 import RESP
@@ -11,16 +11,24 @@ import Sessions
 /// The data plane: one listening socket, and shards that share its clients.
 public final class Gateway: Sendable {
   private let shards: [NIOLoopBound<ShardLoop>]
-  private let group: MultiThreadedEventLoopGroup
+  private let reactors: [Reactor]
   private let book = ReportBook()
   private let denials: DenialBook
   private let locks: HostLocks
   private let processes: ProcessWatch
-  private let listeners = NIOLockedValueBox<[any Channel]>([])
+  private let relay: TLSRelay
+  private let listeners = NIOLockedValueBox(Listeners())
 
-  /// Makes the shards; `group` must have as many loops as there are shards. `report` is called on their loops.
+  private struct Listeners {
+    var descriptors: [CInt] = []
+    var channels: [any Channel] = []
+  }
+
+  /// Makes the shards, a thread each. `report` is called on these.
+  ///
+  /// - Parameter group: Where TLS is spoken.
   public init(
-    configuration: GatewayConfiguration, group: MultiThreadedEventLoopGroup,
+    configuration: GatewayConfiguration, group: any EventLoopGroup,
     report: @escaping @Sendable (LinkReport) -> Void
   ) async throws {
     denials = DenialBook(
@@ -30,60 +38,58 @@ public final class Gateway: Sendable {
     let processes = ProcessWatch(countMax: configuration.processesMax) { locks.processGone($0) }
     self.locks = locks
     self.processes = processes
+    let relay = TLSRelay(group: group)
+    self.relay = relay
     var shards: [NIOLoopBound<ShardLoop>] = []
-    for (index, loop) in group.makeIterator().enumerated() {
+    var reactors: [Reactor] = []
+    for index in 0..<configuration.shards {
+      let (book, denials) = (book, denials)
+      var reactor: Reactor?
       shards.append(
-        try await loop.submit { [book, denials, locks, processes] in
-          NIOLoopBound(
-            ShardLoop(
-              loop: loop, index: index, configuration: configuration, book: book, denials: denials,
-              locks: locks, processes: processes, report: report),
-            eventLoop: loop)
-        }.get())
+        await withCheckedContinuation { made in
+          reactor = Reactor.start(named: "shard \(index)") { reactor, poller in
+            let shard = ShardLoop(
+              loop: reactor, poller: poller, index: index, configuration: configuration,
+              book: book, denials: denials, locks: locks, processes: processes, relay: relay,
+              report: report)
+            made.resume(returning: NIOLoopBound(shard, eventLoop: reactor))
+            return shard
+          }
+        })
+      if let reactor { reactors.append(reactor) }
     }
     self.shards = shards
+    self.reactors = reactors
     denials.follow(shards)
     locks.follow(shards)
-    self.group = group
   }
 
-  /// Serves clients on a bound and listening socket, which the gateway owns from here on.
-  public func serve(listening descriptor: CInt, backlog: Int32) async throws {
-    let channel = try await bootstrap(.socket, tls: nil, backlog: backlog)
-      .withBoundSocket(descriptor).get()
-    listeners.withLockedValue { $0.append(channel) }
+  /// Serves clients on a bound, listening and non-blocking socket, which the gateway owns from here on.
+  public func serve(listening descriptor: CInt) { serve(descriptor, .socket) }
+
+  private func serve(_ descriptor: CInt, _ entrance: Entrance) {
+    _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
+    listeners.withLockedValue { $0.descriptors.append(descriptor) }
+    for shard in shards { shard.eventLoop.execute { shard.value.listen(descriptor, entrance) } }
   }
 
   /// Serves clients on a TCP port. Throws a ``ListenError`` where that cannot be had.
   public func serve(_ listener: TCPListener, backlog: Int32) async throws {
+    guard let tls = listener.tls else {
+      return serve(try LoopbackListener.open(listener, backlog: backlog), .tcp)
+    }
+    let shards = shards
     do {
-      let channel = try await bootstrap(.tcp, tls: listener.tls, backlog: backlog)
-        .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-        .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-        .bind(host: listener.host, port: listener.port).get()
-      listeners.withLockedValue { $0.append(channel) }
+      let channel = try await relay.listen(listener, tls, backlog: backlog) { descriptor in
+        // Whichever comes; they are spread over the shards by their descriptors.
+        let shard = shards[Int(descriptor) / 2 % shards.count]
+        shard.eventLoop.execute { shard.value.accept(descriptor, .tcp) }
+      }
+      listeners.withLockedValue { $0.channels.append(channel) }
     } catch {
       throw ListenError(
         description: "cannot listen on tcp.address \(listener.host):\(listener.port): \(error)")
     }
-  }
-
-  private func bootstrap(
-    _ entrance: Entrance, tls: NIOSSLContext?, backlog: Int32
-  ) -> ServerBootstrap {
-    let byLoop = Dictionary(
-      uniqueKeysWithValues: shards.map { (ObjectIdentifier($0.eventLoop), $0) })
-    return ServerBootstrap(group: group)
-      .serverChannelOption(.backlog, value: backlog)
-      .childChannelOption(.maxMessagesPerRead, value: 1)
-      .childChannelInitializer { channel in
-        channel.eventLoop.makeCompletedFuture {
-          guard let shard = byLoop[ObjectIdentifier(channel.eventLoop)] else { return }
-          let pipeline = channel.pipeline.syncOperations
-          if let tls { try pipeline.addHandler(NIOSSLServerHandler(context: tls)) }
-          try pipeline.addHandler(ClientHandler(shard: shard.value, entrance: entrance))
-        }
-      }
   }
 
   /// Tells every shard what the master is now. Never blocks.
@@ -179,7 +185,11 @@ public final class Gateway: Sendable {
   /// Accepts no more clients, lets those in flight finish within the deadline, then closes everything.
   public func stop(drainMilliseconds: Int64) async throws {
     let listening = listeners.withLockedValue { $0 }
-    for channel in listening { try? await channel.close() }
+    for channel in listening.channels { try? await channel.close() }
+    for shard in shards {
+      try await shard.eventLoop.submit { shard.value.stopListening() }.get()
+    }
+    for descriptor in listening.descriptors { close(descriptor) }
     for shard in shards { shard.eventLoop.execute { shard.value.drain() } }
     let deadline = NIODeadline.now() + .milliseconds(drainMilliseconds)
     while NIODeadline.now() < deadline, try await !isDrained() {
@@ -189,6 +199,11 @@ public final class Gateway: Sendable {
       try await shard.eventLoop.submit { shard.value.stop() }.get()
     }
     processes.stop()
+  }
+
+  /// Ends the threads; nothing may be asked of the gateway any more.
+  public func end() {
+    for reactor in reactors { reactor.stop() }
   }
 
   private func isDrained() async throws -> Bool {

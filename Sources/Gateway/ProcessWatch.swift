@@ -2,6 +2,7 @@
 import CLinux
 import Glibc
 import NIOConcurrencyHelpers
+import NIOCore
 import NIOPosix
 
 /// Knows when an app's process is gone, whatever became of its connections: by a pidfd, pidfd_open(2).
@@ -11,7 +12,12 @@ final class ProcessWatch: Sendable {
   private struct Watched {
     let key: UInt64
     let descriptor: CInt
+    /// When it was last seen alive.
+    var aliveNanoseconds: UInt64 = 0
   }
+
+  /// A process number is not used again as fast as this, and its end is heard of by then.
+  private static let freshNanoseconds: UInt64 = 1_000_000
 
   private struct State {
     var byPID: [pid_t: Watched] = [:]
@@ -47,7 +53,12 @@ final class ProcessWatch: Sendable {
     guard pid > 0 else { return nil }
     return state.withLockedValue { state in
       if let known = state.byPID[pid] {
-        if Self.isAlive(known.descriptor) { return known.key }
+        let now = NIODeadline.now().uptimeNanoseconds
+        if now - known.aliveNanoseconds < Self.freshNanoseconds { return known.key }
+        if Self.isAlive(known.descriptor) {
+          state.byPID[pid]?.aliveNanoseconds = now
+          return known.key
+        }
         // Its number is in use again before its end was heard of.
         state.replaced[known.key] = known.descriptor
       }

@@ -1,65 +1,125 @@
 // SPDX-License-Identifier: Apache-2.0
 import Failover
+import Glibc
 import NIOCore
 import Proxy
 import RESP
 import Sessions
 
-/// One shard on its event loop: moves bytes between channels and ``Shard``, and carries its actions out.
+/// One shard on its thread: moves bytes between sockets and ``Shard``, and carries its actions out.
 ///
-/// Everything that happens in one turn of the loop is gathered and leaves in one write a channel at its end.
-final class ShardLoop {
-  let loop: any EventLoop
+/// Everything that happens in one turn is gathered and leaves in one write a socket at its end.
+final class ShardLoop: ReactorWork {
+  let loop: Reactor
   let shard: Shard
   private(set) var configuration: GatewayConfiguration
+  private let poller: Poller
   private let index: Int
   private let book: ReportBook
   private let denials: DenialBook
   private let locks: HostLocks
   private let processes: ProcessWatch
+  private let relay: TLSRelay
   private let report: @Sendable (LinkReport) -> Void
 
-  private var clientHandlers: [Int32: ClientHandler] = [:]
-  private var linkHandlers: [LinkID: LinkHandler] = [:]
+  private var clients: [ClientConnection?] = []
+  private var links: [LinkID: LinkConnection] = [:]
+  private var acceptors: [Acceptor] = []
+  /// Clients that are closed once they have read their last replies.
+  private var closing: [ClientConnection] = []
   /// The daemon's own questions.
   private var inner: [ClientID: InnerClient] = [:]
-  private var isEndOfTurnDue = false
-  /// A write that fails closes its channel within the call; the shard hears of it after the turn's end.
-  private var isEndingTurn = false
-  private var isTicking = true
-  private var buffers: [ByteBuffer] = []
+  /// What must not happen in the middle of what is happening now.
+  private var later: [() -> Void] = []
+  private var tickMilliseconds: Int64 = 0
+  private(set) var nowMilliseconds: Int64 = 0
+  /// All sockets of this thread read into it.
+  private let buffer = UnsafeMutableRawBufferPointer.allocate(
+    byteCount: StreamSocket.readBytesMax, alignment: 16)
 
   init(
-    loop: any EventLoop, index: Int, configuration: GatewayConfiguration, book: ReportBook,
-    denials: DenialBook, locks: HostLocks, processes: ProcessWatch,
-    report: @escaping @Sendable (LinkReport) -> Void
+    loop: Reactor, poller: Poller, index: Int, configuration: GatewayConfiguration,
+    book: ReportBook, denials: DenialBook, locks: HostLocks, processes: ProcessWatch,
+    relay: TLSRelay, report: @escaping @Sendable (LinkReport) -> Void
   ) {
     self.loop = loop
+    self.poller = poller
     self.index = index
     self.book = book
     self.denials = denials
     self.locks = locks
     self.processes = processes
+    self.relay = relay
     self.configuration = configuration
     self.report = report
     shard = Shard(configuration: configuration.proxy)
     shard.processFacts = { .now }
-    shard.groupsOf = { [unowned self] in handler($0)?.peerGroups() ?? [] }
-    scheduleTick()
+    shard.groupsOf = { [unowned self] in connection($0)?.peerGroups() ?? [] }
+    woken()
   }
 
-  /// Milliseconds of the clock, which the shard is told to the microsecond.
-  var nowMilliseconds: Int64 {
+  deinit { buffer.deallocate() }
+
+  // MARK: The thread's turns
+
+  func woken() {
     let now = NIODeadline.now().uptimeNanoseconds
     shard.nowMicroseconds = Int64(now / 1000)
-    return Int64(now / 1_000_000)
+    nowMilliseconds = Int64(now / 1_000_000)
   }
 
-  // MARK: Events from channels
+  func turn() -> Int64 {
+    if nowMilliseconds >= tickMilliseconds { tick() }
+    repeat {
+      handOut()
+      var due: [() -> Void] = []
+      swap(&due, &later)
+      for body in due { body() }
+    } while shard.hasWork || !later.isEmpty
+    return max(0, tickMilliseconds - nowMilliseconds)
+  }
 
-  func clientConnected(_ handler: ClientHandler, _ entrance: Entrance, peer: Peer?) -> ClientID {
+  private func tick() {
+    shard.tick(nowMilliseconds: nowMilliseconds)
+    for link in Array(links.values) { link.expire(nowMilliseconds: nowMilliseconds) }
+    closing.removeAll { $0.closeAfterWriting(nowMilliseconds: nowMilliseconds) }
+    for acceptor in acceptors where acceptor.isPaused { acceptor.resume() }
+    let isRestless = index == 0 && locks.tick() || shard.isRestless
+    tickMilliseconds = nowMilliseconds + (isRestless ? 20 : 100)
+  }
+
+  private func handOut() {
+    shard.takeClientOutput { id, bytes in
+      if !self.inner.isEmpty, self.takeInner(id, bytes) { return }
+      self.connection(id)?.write(bytes)
+    }
+    shard.takeLinkOutput { id, bytes in self.links[id]?.write(bytes) }
+    shard.takeActions { self.carryOut($0) }
+  }
+
+  // MARK: Events from sockets
+
+  /// Takes connections from a listening socket.
+  func listen(_ descriptor: CInt, _ entrance: Entrance) {
+    acceptors.append(
+      Acceptor(descriptor, poller: poller) { [unowned self] in accept($0, entrance) })
+  }
+
+  func stopListening() {
+    for acceptor in acceptors { acceptor.stop() }
+    acceptors = []
+  }
+
+  /// Serves a client on a connected descriptor.
+  func accept(_ descriptor: CInt, _ entrance: Entrance) {
+    _ = ClientConnection(descriptor, entrance, shard: self, poller: poller, buffer: buffer)
+  }
+
+  func clientConnected(
+    _ connection: ClientConnection, _ entrance: Entrance, peer: Peer?
+  ) -> ClientID {
     let needsGroups = configuration.proxy.access?.needsGroups ?? false
-    let groups = needsGroups ? handler.peerGroups() : []
+    let groups = needsGroups ? connection.peerGroups() : []
     let known = peer.map {
       Peer(
         pid: $0.pid, uid: $0.uid, gid: $0.gid, processKey: processes.key(of: $0.pid),
@@ -67,75 +127,60 @@ final class ShardLoop {
     }
     let id = shard.clientConnected(
       peer: known, entrance: entrance, nowMilliseconds: nowMilliseconds)
-    clientHandlers[id.slot] = handler
-    scheduleEndOfTurn()
+    let slot = Int(id.slot)
+    while clients.count <= slot { clients.append(nil) }
+    clients[slot] = connection
     return id
   }
 
-  func clientReceived(_ id: ClientID, _ buffer: ByteBuffer) {
-    guard !isEndingTurn else { return later { self.clientReceived(id, buffer) } }
-    buffer.withUnsafeReadableBytes {
-      shard.clientReceived(id, $0, nowMilliseconds: nowMilliseconds)
-    }
-    scheduleEndOfTurn()
+  func clientReceived(_ id: ClientID, _ bytes: UnsafeRawBufferPointer) {
+    shard.clientReceived(id, bytes, nowMilliseconds: nowMilliseconds)
   }
 
   func clientWritable(_ id: ClientID, _ isWritable: Bool) {
-    guard !isEndingTurn else { return later { self.clientWritable(id, isWritable) } }
-    shard.clientWritable(id, isWritable, nowMilliseconds: nowMilliseconds)
-    scheduleEndOfTurn()
+    later.append { [self] in
+      shard.clientWritable(id, isWritable, nowMilliseconds: nowMilliseconds)
+    }
   }
 
   func clientInputEnded(_ id: ClientID) {
-    guard !isEndingTurn else { return later { self.clientInputEnded(id) } }
     shard.clientInputEnded(id, nowMilliseconds: nowMilliseconds)
-    scheduleEndOfTurn()
   }
 
-  func clientClosed(_ id: ClientID) {
-    guard !isEndingTurn else { return later { self.clientClosed(id) } }
-    clientHandlers[id.slot] = nil
-    shard.clientClosed(id, nowMilliseconds: nowMilliseconds)
-    scheduleEndOfTurn()
+  /// Its socket is closed; the shard hears of it behind what it is doing now.
+  func clientClosed(_ id: ClientID, _ connection: ClientConnection) {
+    if clients[Int(id.slot)] === connection { clients[Int(id.slot)] = nil }
+    later.append { [self] in shard.clientClosed(id, nowMilliseconds: nowMilliseconds) }
   }
 
   /// False: this connection is no longer wanted.
-  func linkConnected(_ handler: LinkHandler) -> Bool {
-    guard shard.isCurrent(handler.id) else { return false }
-    linkHandlers[handler.id] = handler
+  func linkConnected(_ id: LinkID) -> Bool {
+    guard shard.isCurrent(id) else { return false }
     shard.linkConnected(
-      handler.id, credentials: configuration.credentials(), nowMilliseconds: nowMilliseconds)
-    scheduleEndOfTurn()
+      id, credentials: configuration.credentials(), nowMilliseconds: nowMilliseconds)
     return true
   }
 
-  /// A write that fails reads at once what the other end had still sent, in the middle of the turn's end.
-  func linkReceived(_ id: LinkID, _ buffer: ByteBuffer) {
-    guard !isEndingTurn else { return later { self.linkReceived(id, buffer) } }
-    buffer.withUnsafeReadableBytes {
-      shard.linkReceived(id, $0, nowMilliseconds: nowMilliseconds)
-    }
-    scheduleEndOfTurn()
+  func linkReceived(_ id: LinkID, _ bytes: UnsafeRawBufferPointer) {
+    shard.linkReceived(id, bytes, nowMilliseconds: nowMilliseconds)
   }
 
   func linkWritable(_ id: LinkID, _ isWritable: Bool) {
-    guard !isEndingTurn else { return later { self.linkWritable(id, isWritable) } }
-    shard.linkWritable(id, isWritable)
-    scheduleEndOfTurn()
+    later.append { [self] in shard.linkWritable(id, isWritable) }
   }
 
   func linkClosed(_ id: LinkID, _ event: LinkEvent) {
-    guard !isEndingTurn else { return later { self.linkClosed(id, event) } }
-    linkHandlers[id] = nil
-    shard.linkClosed(id, event: event, nowMilliseconds: nowMilliseconds)
-    scheduleEndOfTurn()
+    links[id] = nil
+    later.append { [self] in
+      guard shard.isCurrent(id) else { return }
+      shard.linkClosed(id, event: event, nowMilliseconds: nowMilliseconds)
+    }
   }
 
   // MARK: Events from the control plane
 
   func masterChanged(_ view: MasterView) {
     shard.masterChanged(view, nowMilliseconds: nowMilliseconds)
-    scheduleEndOfTurn()
   }
 
   func deny(_ denial: PendingDenial, isOwner: Bool) {
@@ -144,22 +189,18 @@ final class ShardLoop {
 
   func run(_ call: RedisCall, ticket: UInt64) {
     shard.run(call, ticket: ticket, nowMilliseconds: nowMilliseconds)
-    scheduleEndOfTurn()
   }
 
   func driverFreed(_ name: LockName) {
     shard.driverFreed(name, nowMilliseconds: nowMilliseconds)
-    scheduleEndOfTurn()
   }
 
   func answerAsk(_ id: ClientID, _ position: UInt64, _ reply: SessionReply) {
     shard.answerAsk(id, position, reply, nowMilliseconds: nowMilliseconds)
-    scheduleEndOfTurn()
   }
 
   func processGone(_ key: UInt64) {
     shard.processGone(key, nowMilliseconds: nowMilliseconds)
-    scheduleEndOfTurn()
   }
 
   func allow(_ denial: PendingDenial) { shard.allow(denial) }
@@ -173,7 +214,6 @@ final class ShardLoop {
 
   func pushEvent(_ event: RESPValue) {
     shard.pushEvent(event, nowMilliseconds: nowMilliseconds)
-    if shard.hasWork { scheduleEndOfTurn() }
   }
 
   /// Answers a command of an operator; that takes as long as it takes, and never on this loop.
@@ -202,7 +242,6 @@ final class ShardLoop {
     command.writeCommand(["HELLO", "3"])
     command.writeCommand(words)
     command.withUnsafeBytes { shard.clientReceived(id, $0, nowMilliseconds: nowMilliseconds) }
-    scheduleEndOfTurn()
     return promise.futureResult
   }
 
@@ -218,15 +257,19 @@ final class ShardLoop {
     }
     guard let reply else { return true }
     inner[id] = nil
-    later { self.clientClosed(id) }
+    closeInner(id)
     client.promise.succeed(reply)
     return true
   }
 
   private func endInner(_ id: ClientID) {
     guard let client = inner.removeValue(forKey: id) else { return }
-    later { self.clientClosed(id) }
+    closeInner(id)
     client.promise.succeed(.error("ERR the daemon is stopping, or has too many clients"))
+  }
+
+  private func closeInner(_ id: ClientID) {
+    later.append { [self] in shard.clientClosed(id, nowMilliseconds: nowMilliseconds) }
   }
 
   private struct InnerClient {
@@ -236,69 +279,37 @@ final class ShardLoop {
 
   func drain() {
     shard.drain(nowMilliseconds: nowMilliseconds)
-    scheduleEndOfTurn()
   }
 
   /// Closes everything at once.
   func stop() {
-    isTicking = false
+    stopListening()
     for id in Array(inner.keys) { endInner(id) }
-    for handler in Array(clientHandlers.values) { handler.close() }
-    for handler in Array(linkHandlers.values) { handler.close() }
+    for case let connection? in clients { connection.close() }
+    for link in links.values { link.abort() }
+    links = [:]
   }
 
-  // MARK: The turn's end
+  func end() { stop() }
 
-  /// What is scheduled runs after the events that the loop has at hand.
-  private func scheduleEndOfTurn() {
-    guard !isEndOfTurnDue else { return }
-    isEndOfTurnDue = true
-    loop.assumeIsolated().execute { self.endTurn() }
-  }
-
-  private func later(_ body: @escaping () -> Void) {
-    loop.assumeIsolated().execute(body)
-  }
-
-  private func endTurn() {
-    isEndOfTurnDue = false
-    isEndingTurn = true
-    defer { isEndingTurn = false }
-    shard.takeClientOutput { id, bytes in
-      if !self.inner.isEmpty, self.takeInner(id, bytes) { return }
-      guard let handler = self.clientHandlers[id.slot], handler.id == id else { return }
-      self.write(bytes) { handler.write($0) }
-    }
-    shard.takeLinkOutput { id, bytes in
-      guard let handler = self.linkHandlers[id] else { return }
-      self.write(bytes) { handler.write($0) }
-    }
-    shard.takeActions { self.carryOut($0) }
-    if shard.hasWork { scheduleEndOfTurn() }
-  }
-
-  /// Copies bytes into a buffer that was used before, if its last write is done.
-  private func write(_ bytes: UnsafeRawBufferPointer, _ send: (ByteBuffer) -> Void) {
-    guard bytes.count <= 16 << 10 else { return send(ByteBuffer(bytes: bytes)) }
-    var buffer = buffers.popLast() ?? ByteBufferAllocator().buffer(capacity: 16 << 10)
-    buffer.clear()
-    buffer.writeBytes(bytes)
-    send(buffer)
-    if buffers.count < 16 { buffers.append(buffer) }
-  }
+  // MARK: Actions
 
   private func carryOut(_ action: Action) {
     switch action {
     case .connect(let id, let address): connect(id, address)
-    case .closeLink(let id): linkHandlers.removeValue(forKey: id)?.abort()
+    case .closeLink(let id): links.removeValue(forKey: id)?.abort()
     case .closeClient(let id):
       endInner(id)
-      handler(id)?.closeAfterWriting()
+      if let connection = connection(id),
+        !connection.closeAfterWriting(nowMilliseconds: nowMilliseconds)
+      {
+        closing.append(connection)
+      }
     case .abortClient(let id):
       endInner(id)
-      handler(id)?.close()
+      connection(id)?.close()
     case .endInput(let id): endInput(id)
-    case .setReading(let id, let isReading): handler(id)?.setReading(isReading)
+    case .setReading(let id, let isReading): connection(id)?.setReading(isReading)
     case .report(let report): self.report(report)
     case .deny(let denial): denials.add(denial, from: index)
     case .allow(let denial): denials.remove(denial, from: index)
@@ -321,32 +332,58 @@ final class ShardLoop {
   }
 
   private func endInput(_ id: ClientID) {
-    if let handler = handler(id), handler.endInput() { return }
-    later { self.clientInputEnded(id) }
+    if let connection = connection(id), connection.endInput() { return }
+    later.append { [self] in clientInputEnded(id) }
   }
 
-  private func handler(_ id: ClientID) -> ClientHandler? {
-    clientHandlers[id.slot].flatMap { $0.id == id ? $0 : nil }
+  private func connection(_ id: ClientID) -> ClientConnection? {
+    let slot = Int(id.slot)
+    guard slot < clients.count, let connection = clients[slot], connection.id == id else {
+      return nil
+    }
+    return connection
   }
 
   private func connect(_ id: LinkID, _ address: NodeAddress) {
-    let connecting = LinkHandler.connect(id, to: address, on: self)
-    connecting.assumeIsolated().whenFailure { _ in
-      guard self.shard.isCurrent(id) else { return }
-      self.linkClosed(id, .connectFailed)
+    let link = LinkConnection(id, shard: self, poller: poller, buffer: buffer)
+    links[id] = link
+    let deadline = nowMilliseconds + configuration.connectTimeoutMilliseconds
+    let bound = NIOLoopBound(self, eventLoop: loop)
+    if let tls = configuration.tls {
+      link.await(deadlineMilliseconds: deadline)
+      return connect(id, address, tls, bound)
+    }
+    if let literal = try? SocketAddress(ipAddress: address.host, port: address.port) {
+      return link.connect(to: [literal], deadlineMilliseconds: deadline)
+    }
+    // A name is resolved anew at each attempt, and all its addresses are tried.
+    link.await(deadlineMilliseconds: deadline)
+    Resolver.resolve(address) { [loop] addresses in
+      loop.execute {
+        bound.value.links[id]?.connect(to: addresses, deadlineMilliseconds: deadline)
+      }
     }
   }
 
-  // MARK: The clock
-
-  private func scheduleTick() {
-    let isRestless = index == 0 && locks.tick() || shard.isRestless
-    let interval: TimeAmount = isRestless ? .milliseconds(20) : .milliseconds(100)
-    loop.assumeIsolated().scheduleTask(in: interval) {
-      guard self.isTicking else { return }
-      self.shard.tick(nowMilliseconds: self.nowMilliseconds)
-      if self.shard.hasWork { self.scheduleEndOfTurn() }
-      self.scheduleTick()
+  private func connect(
+    _ id: LinkID, _ address: NodeAddress, _ tls: UpstreamTLS, _ bound: NIOLoopBound<ShardLoop>
+  ) {
+    let loop = loop
+    let connecting = relay.connect(
+      to: address, tls, timeoutMilliseconds: configuration.connectTimeoutMilliseconds
+    ) { event in
+      loop.execute { bound.value.links[id]?.fail(event) }
+    }
+    connecting.whenComplete { result in
+      loop.execute {
+        let link = bound.value.links[id]
+        switch result {
+        case .success(let descriptor):
+          if let link { link.attach(descriptor) } else { close(descriptor) }
+        case .failure(let error):
+          link?.fail((error as? TLSRelayError)?.event ?? .connectFailed)
+        }
+      }
     }
   }
 }

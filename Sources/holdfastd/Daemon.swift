@@ -24,14 +24,13 @@ struct Daemon {
     let activated = try SocketActivation.listeners()
     let wiring = try Wiring(settings: settings)
     let events = EventLog(Journal(leastPriority: wiring.leastPriority))
-    let dataLoops = MultiThreadedEventLoopGroup(numberOfThreads: settings.pool.shards)
     let controlLoops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let desk = ConsoleDesk()
 
     let reports = AsyncStream.makeStream(
       of: LinkReport.self, bufferingPolicy: .bufferingNewest(1024))
     let gateway = try await Gateway(
-      configuration: complete(wiring.gateway, events, desk), group: dataLoops
+      configuration: complete(wiring.gateway, events, desk), group: controlLoops
     ) {
       reports.continuation.yield($0)
     }
@@ -80,7 +79,7 @@ struct Daemon {
     try await services.run()
     events.post(JournalEvent(priority: .info, messageID: .stopped, message: "stopped"))
     _ = events.journal.flush(timeoutMilliseconds: 1000)
-    try await dataLoops.shutdownGracefully()
+    gateway.end()
     try await controlLoops.shutdownGracefully()
   }
 
@@ -112,11 +111,11 @@ struct Daemon {
       let descriptor = try UnixListener.open(
         path: settings.listen.path, mode: settings.listen.mode, group: settings.listen.group,
         backlog: backlog)
-      try await gateway.serve(listening: descriptor, backlog: backlog)
+      gateway.serve(listening: descriptor)
     }
     if let listener = wiring.gateway.tcp { try await gateway.serve(listener, backlog: backlog) }
     for socket in activated {
-      try await gateway.serve(listening: socket.descriptor, backlog: backlog)
+      gateway.serve(listening: socket.descriptor)
     }
   }
 

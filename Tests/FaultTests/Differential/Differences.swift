@@ -58,6 +58,12 @@ enum Differences {
       return !isBegin && exchange.plain.map(\.first) == exchange.holdfast.map(\.first)
     },
     Rule(
+      why: "whether a relative time is later than the present one may hang on a millisecond",
+      names: ["EXPIRE", "PEXPIRE"]
+    ) {
+      ["GT", "LT"].contains($0.request.word(3)) && $0.holdfast.first?.first == UInt8(ascii: ":")
+    },
+    Rule(
       why: "keys whose time is over count until Redis finds them", names: ["DBSIZE"]
     ) { $0.plain.map(withoutDigits) == $0.holdfast.map(withoutDigits) },
     Rule(
