@@ -29,8 +29,8 @@ final class Reactor: EventLoop {
   private let owner = NIOLockedValueBox<pthread_t?>(nil)
 
   /// Starts the thread. `body` makes what it works on, there, and is given the poller.
-  static func start<Work: ReactorWork>(
-    named name: String, _ body: @escaping @Sendable (Reactor, Poller) -> Work
+  static func start(
+    named name: String, _ body: @escaping @Sendable (Reactor, Poller) -> any ReactorWork
   ) -> Reactor {
     let reactor = Reactor()
     let thread = ThreadStart {
@@ -49,7 +49,7 @@ final class Reactor: EventLoop {
 
   // MARK: The thread
 
-  private func run(_ poller: Poller, _ work: some ReactorWork) {
+  private func run(_ poller: Poller, _ work: any ReactorWork) {
     let alarm = Alarm(descriptor: wakeUp)
     guard poller.add(wakeUp, alarm, .readable) != nil else { return }
     while true {
