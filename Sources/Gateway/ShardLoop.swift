@@ -32,6 +32,7 @@ final class ShardLoop: ReactorWork {
   /// What must not happen in the middle of what is happening now.
   private var later: [() -> Void] = []
   private var tickMilliseconds: Int64 = 0
+  private var pace = RequestPace()
   private(set) var nowMilliseconds: Int64 = 0
   /// All sockets of this thread read into it.
   private let buffer = UnsafeMutableRawBufferPointer.allocate(
@@ -78,6 +79,8 @@ final class ShardLoop: ReactorWork {
     } while shard.hasWork || !later.isEmpty
     return max(0, tickMilliseconds - nowMilliseconds)
   }
+
+  var isGathering: Bool { pace.isGathering }
 
   private func tick() {
     shard.tick(nowMilliseconds: nowMilliseconds)
@@ -134,6 +137,7 @@ final class ShardLoop: ReactorWork {
   }
 
   func clientReceived(_ id: ClientID, _ bytes: UnsafeRawBufferPointer) {
+    pace.note(shard.nowMicroseconds)
     shard.clientReceived(id, bytes, nowMilliseconds: nowMilliseconds)
   }
 

@@ -91,6 +91,17 @@ extension Shard {
     return false
   }
 
+  /// Whether a client may run a native command. A sweep may change keys that are nobody's session.
+  func mayRun(_ client: Client, _ arguments: RequestArguments) -> Bool {
+    guard arguments.matches(0, "SESSION.SWEEP") else { return true }
+    var index = 1
+    while index < arguments.count {
+      if arguments.matches(index, "DRYRUN") { return true }
+      index += arguments.matches(index, "PATTERN") || arguments.matches(index, "RATE") ? 2 : 1
+    }
+    return mayAdminister(client, arguments)
+  }
+
   private func selectRefusal(
     _ client: Client, _ rule: AccessPolicy.Rule, _ index: CommandIndex?,
     _ arguments: RequestArguments

@@ -44,7 +44,8 @@ extension Shard {
       reply(client) {
         $0.writeError("DENIED WAITAOF is not answered: use WAIT or HOLDFAST.DURABILITY REPLICATED")
       }
-    case .session: return takeNative(client, arguments)
+    case .session:
+      return mayRun(client, arguments) ? takeNative(client, arguments) : true
     case .lock: return takeLock(client, arguments)
     case .holdfastLocks:
       return mayAdminister(client, arguments) ? takeLock(client, arguments) : true

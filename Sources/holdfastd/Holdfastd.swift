@@ -48,6 +48,8 @@ struct Holdfastd: AsyncParsableCommand {
     do {
       live = try LiveSettings(file: config, environment: environment, flags: flags)
       if checkConfig {
+        // As far as it can be told without starting: users and groups of rules, certificates, passwords.
+        _ = try Wiring(settings: live.current)
         print(try Settings.explain(file: config, environment: environment, flags: flags))
         return
       }

@@ -46,6 +46,7 @@ private final class Rig: ReactorWork, StreamOwner {
 
   func woken() {}
   func turn() -> Int64 { 1000 }
+  var isGathering: Bool { false }
 
   func end() {
     socket?.close()

@@ -37,6 +37,21 @@ struct AccessTests {
     #expect(rig.send(rig.connect(Self.other), "SET a 1").first == "+OK", "no rule names it")
   }
 
+  /// It may change keys that are no session of anybody's.
+  @Test(arguments: [
+    ("SESSION.SWEEP", false), ("SESSION.SWEEP REMOVE PATTERN x*", false),
+    ("SESSION.SWEEP PATTERN DRYRUN", false), ("SESSION.SWEEP DRYRUN", true),
+  ])
+  func sweepsAreForAdministrators(command: String, isAllowed: Bool) {
+    let rig = Self.rig { _ in }
+    for peer in [Self.other, nil] {
+      let replies = rig.send(rig.connect(peer), command)
+      #expect(replies.first?.hasPrefix("-DENIED") ?? false != isAllowed, "\(replies)")
+    }
+    let root = rig.send(rig.connect(Peer(pid: 3, uid: 0, gid: 0)), command)
+    #expect(root.first?.hasPrefix("-DENIED") != true)
+  }
+
   @Test func keysMustHaveAPrefix() {
     let rig = Self.rig { rule in
       rule.keyPrefixes = [Array("cart:".utf8), Array("s:".utf8)]
