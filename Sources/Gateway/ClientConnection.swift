@@ -59,7 +59,10 @@ final class ClientConnection: StreamOwner {
 
   func write(_ bytes: UnsafeRawBufferPointer) { socket?.write(bytes) }
 
-  func peerGroups() -> [UInt32] { socket.map { PeerGroups.read($0.descriptor) } ?? [] }
+  func peerGroups() -> [UInt32] {
+    guard entrance == .socket, let socket else { return [] }
+    return PeerGroups.read(socket.descriptor)
+  }
 
   func setReading(_ isReading: Bool) { socket?.setReading(isReading) }
 

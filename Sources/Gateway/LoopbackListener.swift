@@ -20,6 +20,9 @@ enum LoopbackListener {
     var isOn: CInt = 1
     setsockopt(
       descriptor, SOL_SOCKET, SO_REUSEADDR, &isOn, socklen_t(MemoryLayout<CInt>.size))
+    // Accepted sockets have it from this one, tcp(7).
+    setsockopt(
+      descriptor, CInt(IPPROTO_TCP), TCP_NODELAY, &isOn, socklen_t(MemoryLayout<CInt>.size))
     let bound = address.withSockAddr { bind(descriptor, $0, socklen_t($1)) }
     guard bound == 0, listen(descriptor, backlog) == 0 else {
       defer { close(descriptor) }

@@ -32,8 +32,9 @@ struct RequestPace {
     inTurn += 1
   }
 
-  /// Asked once at the end of a turn.
-  var isGathering: Bool {
-    inLastWindow >= Self.worthWhile && inTurn < Self.enough && inTurn > 0
+  /// Asked at the end of a turn; one without requests has nothing to wait for.
+  func isGathering(_ nowMicroseconds: Int64) -> Bool {
+    inLastWindow >= Self.worthWhile && inTurn < Self.enough && turnMicroseconds == nowMicroseconds
+      && inTurn > 0
   }
 }

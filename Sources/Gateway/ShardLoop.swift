@@ -80,7 +80,7 @@ final class ShardLoop: ReactorWork {
     return max(0, tickMilliseconds - nowMilliseconds)
   }
 
-  var isGathering: Bool { pace.isGathering }
+  var isGathering: Bool { pace.isGathering(shard.nowMicroseconds) }
 
   private func tick() {
     shard.tick(nowMilliseconds: nowMilliseconds)

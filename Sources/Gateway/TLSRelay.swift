@@ -2,6 +2,7 @@
 import CLinux
 import Failover
 import Glibc
+import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -12,7 +13,13 @@ import Proxy
 ///
 /// The inner pair is closed by the shard alone, so that it hears why a connection ended before it ends.
 struct TLSRelay: Sendable {
+  /// Clients that have connected and not agreed on TLS yet; more are closed.
+  private static let handshakesMax = 256
+
   let group: any EventLoopGroup
+  private let handshakes = NIOLockedValueBox(0)
+
+  init(group: any EventLoopGroup) { self.group = group }
 
   /// Connects to Redis and agrees on TLS; answers with the shard's end, which is the caller's to close.
   ///
@@ -30,6 +37,9 @@ struct TLSRelay: Sendable {
       .connectTimeout(.milliseconds(timeoutMilliseconds))
       .channelOption(.tcpOption(.tcp_nodelay), value: 1)
       .channelOption(.socketOption(.so_keepalive), value: 1)
+      .channelOption(.tcpOption(.init(rawValue: TCP_KEEPIDLE)), value: 5)
+      .channelOption(.tcpOption(.init(rawValue: TCP_KEEPINTVL)), value: 2)
+      .channelOption(.tcpOption(.init(rawValue: TCP_KEEPCNT)), value: 3)
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           let pipeline = channel.pipeline.syncOperations
@@ -51,10 +61,19 @@ struct TLSRelay: Sendable {
       .serverChannelOption(.backlog, value: backlog)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-      .childChannelInitializer { channel in
+      .childChannelInitializer { [handshakes] channel in
         channel.eventLoop.makeCompletedFuture {
+          let count = handshakes.withLockedValue { count in
+            count += 1
+            return count
+          }
           let agreed = channel.eventLoop.makePromise(of: CInt.self)
           agreed.futureResult.whenSuccess(accepted)
+          agreed.futureResult.whenComplete { _ in handshakes.withLockedValue { $0 -= 1 } }
+          guard count <= Self.handshakesMax else {
+            agreed.fail(ChannelError.connectPending)
+            throw ChannelError.connectPending
+          }
           let pipeline = channel.pipeline.syncOperations
           try pipeline.addHandler(NIOSSLServerHandler(context: context))
           try pipeline.addHandler(OuterHandler(agreed: agreed, ended: nil))
@@ -80,6 +99,18 @@ private final class OuterHandler: ChannelInboundHandler {
     self.ended = ended
   }
 
+  /// Whoever does not come to an end with its handshake takes a place that others want.
+  private static let handshakeLimit = TimeAmount.seconds(10)
+
+  func channelActive(context: ChannelHandlerContext) {
+    let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+    context.eventLoop.scheduleTask(in: Self.handshakeLimit) {
+      let (handler, context) = bound.value
+      if !handler.isAgreed { context.close(promise: nil) }
+    }
+    context.fireChannelActive()
+  }
+
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
     if case .handshakeCompleted? = event as? TLSUserEvent, !isAgreed {
       isAgreed = true
@@ -101,6 +132,9 @@ private final class OuterHandler: ChannelInboundHandler {
     do {
       try context.pipeline.syncOperations.addHandler(outer)
     } catch {
+      Glibc.close(inner)
+      Glibc.close(shards)
+      agreed.fail(error)
       return context.close(promise: nil)
     }
     let agreed = agreed
@@ -244,6 +278,8 @@ private final class RelayHandler: ChannelDuplexHandler {
       let written = context.eventLoop.makePromise(of: Void.self)
       let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
       written.futureResult.whenComplete { _ in bound.value.context?.close(promise: nil) }
+      // One that does not read them is not waited for.
+      context.eventLoop.scheduleTask(in: .seconds(5)) { bound.value.context?.close(promise: nil) }
       return context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: written)
     }
     if let provider = context.channel as? any SocketOptionProvider {

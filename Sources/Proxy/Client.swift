@@ -58,6 +58,8 @@ public final class Client {
   let entrance: Entrance
   /// It has not given the password of its entrance yet.
   var isLocked: Bool
+  /// Since when.
+  var lockedMilliseconds: Int64
   let connectedMilliseconds: Int64
   var activeMilliseconds: Int64
 
@@ -163,6 +165,7 @@ public final class Client {
     self.peer = peer
     self.entrance = entrance
     isLocked = configuration.guarded.contains(entrance)
+    lockedMilliseconds = nowMilliseconds
     connectedMilliseconds = nowMilliseconds
     activeMilliseconds = nowMilliseconds
     scanner = RequestScanner(

@@ -65,7 +65,10 @@ extension Shard {
         return nil
       }
     case .pinned(.transaction), .pinnedOnly: return nil
-    case .pass, .pinned, .refused, .forbidden: return facts.isWrite ? .write : .read
+    case .pass, .pinned, .refused, .forbidden:
+      // What the settings have opened is dangerous, whether it writes keys or not.
+      if case .refused = facts.route { return .write }
+      return facts.isWrite ? .write : .read
     }
   }
 

@@ -264,7 +264,7 @@ extension Shard {
     return repaired.withUnsafeBytes(body)
   }
 
-  private func kind(of index: CommandIndex, _ arguments: RequestArguments) -> EntryKind {
+  func kind(of index: CommandIndex, _ arguments: RequestArguments) -> EntryKind {
     // A cheap look first: this is asked for every command.
     guard arguments.count == 3 || arguments.count == 4 else { return .client }
     if index == scriptLoad { return .scriptLoad }

@@ -191,10 +191,11 @@ extension Shard {
     }
   }
 
-  /// A leased connection may be silent as long as its client's command may block, or while it is subscribed.
+  /// A leased connection may be silent as long as its client's command may block. A subscriber that asked for nothing has
+  /// nothing in its queue.
   private func mayBeSilent(_ link: Link) -> Bool {
     guard case .leased(let id) = link.purpose, let client = clients[id] else { return false }
-    return client.isStreaming || (client.isBlocking && now < client.blockingDeadlineMilliseconds)
+    return client.isBlocking && now < client.blockingDeadlineMilliseconds
   }
 
   private func check(_ link: Link) {

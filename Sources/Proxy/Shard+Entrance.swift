@@ -24,6 +24,12 @@ extension Shard {
   func takeLocked(
     _ client: Client, _ index: CommandIndex?, _ arguments: RequestArguments
   ) -> Bool {
+    // A page in a browser must not get to guess passwords.
+    if arguments.matches(0, "POST") || arguments.matches(0, "HOST:") {
+      reply(client) { $0.writeError(ErrorReply.noAuthentication) }
+      finish(client)
+      return true
+    }
     guard let index, case .local(let command) = table.facts(index).route,
       isOpenToAll(command) || isOpenToOperators(client, command)
     else {
@@ -60,7 +66,9 @@ extension Shard {
   func closeLockedClients() {
     guard !configuration.guarded.isEmpty else { return }
     for client in clients.all
-    where client.isLocked && now - client.connectedMilliseconds > Self.lockedMilliseconds {
+    where client.isLocked && now - client.lockedMilliseconds > Self.lockedMilliseconds
+      && !isOpenToOperators(client, .console)
+    {
       refuseByLimit(client, "the wait for a password (\(Self.lockedMilliseconds) ms)")
       close(client)
     }

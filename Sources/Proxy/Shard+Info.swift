@@ -14,17 +14,21 @@ extension Shard {
     return "7.0.0"
   }
 
+  /// More words than there are names would only cost time.
+  private static let namesMax = 64
+
   /// `INFO [section ...]`: the sections that are asked for, all without a name.
   func infoText(_ arguments: RequestArguments) -> String {
-    var isEverything = arguments.count < 2
-    for index in 1..<max(1, arguments.count) {
+    let count = min(arguments.count, Self.namesMax)
+    var isEverything = count < 2
+    for index in 1..<max(1, count) {
       isEverything =
         isEverything || arguments.matches(index, "ALL") || arguments.matches(index, "DEFAULT")
         || arguments.matches(index, "EVERYTHING")
     }
     return infoSections.filter { section in
       isEverything
-        || (1..<arguments.count).contains {
+        || (1..<count).contains {
           String(decoding: arguments[$0], as: UTF8.self).lowercased() == section.name.lowercased()
         }
     }.map { section in
@@ -90,7 +94,7 @@ extension Shard {
   func configGet(_ client: Client, _ arguments: RequestArguments) {
     let all = Self.parameters + [("databases", "\(configuration.databasesMax)")]
     var found: [(String, String)] = []
-    for index in 2..<arguments.count {
+    for index in 2..<min(arguments.count, Self.namesMax) {
       let asked = String(decoding: arguments[index], as: UTF8.self)
       // More stars than names have words would only cost time.
       let isPattern =

@@ -74,6 +74,6 @@ extension Shard {
     }
     if scan.isSilent { bytes = [] }
     bytes.withUnsafeBytes { answer(client, scan.position, $0) }
-    unblock(client)
+    if client.block == .reply { unblock(client) }
   }
 }

@@ -137,7 +137,8 @@ extension Shard {
   /// A node that takes no writes, or cannot now: a command that is alone on its connection is tried again.
   func deferLeased(_ link: Link, retryMilliseconds: Int64) -> Bool {
     guard case .leased(let id) = link.purpose, let client = clients[id],
-      !client.isTracking, link.queue.replyCount == 1,
+      // A subscriber stays where it is subscribed, and hears what Redis said.
+      !client.isTracking, !client.isStreaming, link.queue.replyCount == 1,
       let entry = link.queue.entries.first,
       client.order.issued == entry.position + UInt64(entry.count)
     else { return false }

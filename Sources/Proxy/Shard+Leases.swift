@@ -130,7 +130,9 @@ extension Shard {
       if client.block == nil { unblock(client) }
       return
     }
-    guard spares.count < configuration.sparesMax else { return lose(link, event: nil) }
+    guard spares.count < max(configuration.sparesMax, movers.count) else {
+      return lose(link, event: nil)
+    }
     spares.append(link)
   }
 
@@ -182,7 +184,9 @@ extension Shard {
     let facts = table.facts(index)
     switch route(of: index, facts, arguments) {
     case .pass:
-      return withRepairs(index, arguments, frame) { forward(client, $0, .client, on: link) }
+      return withRepairs(index, arguments, frame) {
+        forward(client, $0, kind(of: index, arguments), on: link)
+      }
     case .local(.hello), .local(.select):
       guard hasArity(client, index, arguments) else { return true }
       return takeStateOnLease(client, link, index, arguments)
@@ -195,8 +199,9 @@ extension Shard {
     case .pinnedOnly:
       // A malformed EXEC ends what is watched too (`multi.c`, `execCommandAbort`).
       if table[index].name == "EXEC", arguments.count != 1 {
+        guard forward(client, frame, .transactionEnd, on: link) else { return false }
         client.transaction = .ending
-        return forward(client, frame, .transactionEnd, on: link)
+        return true
       }
       guard hasArity(client, index, arguments) else { return true }
       return takePinnedOnly(client, link, index, arguments, frame)

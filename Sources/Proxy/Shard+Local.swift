@@ -125,6 +125,7 @@ extension Shard {
     client.isMonitoring = false
     client.subscriptions = Subscriptions()
     client.isLocked = configuration.guarded.contains(client.entrance)
+    client.lockedMilliseconds = now
     client.replyMode = .on
     setDurability(client, configuration.durability)
     client.version = .two

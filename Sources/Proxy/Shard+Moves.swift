@@ -34,7 +34,10 @@ extension Shard {
         close(client)
         continue
       }
-      guard view.isServing, let spare = takeSpare(for: client) else {
+      // What its lost connection may still execute is void first, as for any connection of its own.
+      guard view.isServing, client.order.isSettled, !mayStillExecute(client),
+        let spare = takeSpare(for: client)
+      else {
         movers.append(id)
         continue
       }

@@ -25,12 +25,14 @@ struct Daemon {
     let wiring = try Wiring(settings: settings)
     let events = EventLog(Journal(leastPriority: wiring.leastPriority))
     let controlLoops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    // TLS is spoken on a thread of its own: neither a storm of handshakes nor much traffic holds up the control plane.
+    let relayLoops = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let desk = ConsoleDesk()
 
     let reports = AsyncStream.makeStream(
       of: LinkReport.self, bufferingPolicy: .bufferingNewest(1024))
     let gateway = try await Gateway(
-      configuration: complete(wiring.gateway, events, desk), group: controlLoops
+      configuration: complete(wiring.gateway, events, desk), group: relayLoops
     ) {
       reports.continuation.yield($0)
     }
@@ -80,6 +82,7 @@ struct Daemon {
     events.post(JournalEvent(priority: .info, messageID: .stopped, message: "stopped"))
     _ = events.journal.flush(timeoutMilliseconds: 1000)
     gateway.end()
+    try await relayLoops.shutdownGracefully()
     try await controlLoops.shutdownGracefully()
   }
 

@@ -9,7 +9,7 @@ import Testing
   private func gathers(_ turns: [(at: Int64, requests: Int)]) -> Bool {
     var pace = RequestPace()
     for turn in turns { for _ in 0..<turn.requests { pace.note(turn.at) } }
-    return pace.isGathering
+    return pace.isGathering(turns.last?.at ?? 0)
   }
 
   private func turns(every step: Int64, _ requests: Int, for total: Int64) -> [(Int64, Int)] {
@@ -33,5 +33,11 @@ import Testing
     #expect(!gathers(busy + [(10_000 + 10_000 + 5_000, 1)]))
   }
 
-  @Test func nothingHappenedYet() { #expect(!RequestPace().isGathering) }
+  @Test func aTurnOfRepliesDoesNotWait() {
+    var pace = RequestPace()
+    for turn in turns(every: 40, 2, for: 10_000) { for _ in 0..<turn.1 { pace.note(turn.0) } }
+    #expect(!pace.isGathering(20_000))
+  }
+
+  @Test func nothingHappenedYet() { #expect(!RequestPace().isGathering(0)) }
 }

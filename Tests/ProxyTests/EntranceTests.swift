@@ -99,6 +99,26 @@ import Testing
     #expect(silent.isClosed && !known.isClosed)
   }
 
+  /// A pool's connection may be older than the time that a new one has.
+  @Test func resetStartsTheTimeAgain() {
+    let rig = guarded()
+    let client = rig.connect(nil, .tcp)
+    rig.send(client, "AUTH s3cret")
+    rig.advance(20_000, step: 100)
+    rig.send(client, "RESET")
+    rig.advance(5_000, step: 100)
+    #expect(rig.send(client, "AUTH s3cret") == ["+OK"])
+  }
+
+  @Test func aBrowsersRequestIsCutShort() {
+    let rig = guarded()
+    let client = rig.connect(nil, .tcp)
+    rig.push(client, Array("POST / HTTP/1.1\r\nHost: a\r\n\r\nAUTH guess\r\n".utf8))
+    rig.pump()
+    #expect(client.isClosed)
+    #expect(!client.replies().contains(Self.wrong))
+  }
+
   /// Root has no password at hand at 2 a.m., and the kernel vouches for it.
   @Test func administratorsNeedNoneForTheirCommands() {
     let rig = guarded {

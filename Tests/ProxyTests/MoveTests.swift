@@ -151,6 +151,70 @@ import Testing
     #expect(clients.allSatisfy { $0.replies() == ["[message x all]"] })
   }
 
+  /// A refusal for now is no reason to leave: the client hears of it, and of every message.
+  @Test(arguments: ["MISCONF no disk", "READONLY no", "LOADING wait", "BUSY wait"])
+  func stayWhereACommandIsRefused(_ refusal: String) {
+    let master = FakeMaster()
+    let rig = Rig.serving(master)
+    let client = subscribed(rig, 3)
+    master.fault = { line, _ in line.hasPrefix("SET") ? .error(refusal) : nil }
+    #expect(rig.send(client, "SET a 1").last == "-\(refusal)")
+    master.fault = nil
+    rig.advance(300)
+    master.publish("x", "m")
+    rig.pump()
+    #expect(client.replies() == [">[message x m]"])
+    rig.expectNothingHeld()
+  }
+
+  @Test func withKeysUnderWay() {
+    let (old, new) = (FakeMaster(), FakeMaster(port: 6380, runID: "run-b"))
+    let rig = Rig.serving(old)
+    let client = subscribed(rig, 3)
+    rig.push(client, "KEYS *")
+    rig.endTurn()
+    rig.cut(old)
+    rig.serve(new)
+    rig.advance(400)
+    _ = client.replies()
+    new.publish("x", "m")
+    rig.pump()
+    #expect(client.replies() == [">[message x m]"])
+    rig.expectNothingHeld()
+  }
+
+  @Test func withoutSparesInReserve() {
+    let master = FakeMaster()
+    let rig = Rig.serving(master) {
+      $0.sparesMax = 0
+      $0.leasesMax = 64
+    }
+    let clients = (0..<20).map { _ in subscribed(rig, 2) }
+    for client in clients { _ = client.replies() }
+    let before = rig.connectCount
+    rig.cut(master)
+    rig.advance(600)
+    master.publish("x", "all")
+    rig.pump()
+    #expect(clients.allSatisfy { $0.replies() == ["[message x all]"] })
+    #expect(rig.connectCount - before < 60)
+  }
+
+  /// A message says nothing of a command that is not answered.
+  @Test func aSilentConnectionIsGivenUp() {
+    let master = FakeMaster()
+    let rig = Rig.serving(master) { $0.commandTimeoutMilliseconds = 1_000 }
+    let client = subscribed(rig, 3)
+    master.isFrozen = true
+    rig.push(client, "GET a")
+    rig.pump()
+    rig.advance(1_200)
+    master.isFrozen = false
+    rig.advance(500)
+    #expect(client.replies().last == "nil")
+    #expect(!client.isClosed)
+  }
+
   @Test func tooManyNamesAreNotRemembered() throws {
     var subscriptions = Proxy.Subscriptions()
     for number in 0...Proxy.Subscriptions.countMax {

@@ -10,8 +10,6 @@ struct Readiness: OptionSet {
   static let readable = Readiness(rawValue: EPOLLIN.rawValue)
   /// It takes bytes.
   static let writable = Readiness(rawValue: EPOLLOUT.rawValue)
-  /// Each change is told of once.
-  static let once = Readiness(rawValue: EPOLLET.rawValue)
   /// Both directions are over, or it has failed.
   static let over = Readiness(rawValue: EPOLLHUP.rawValue | EPOLLERR.rawValue)
 }

@@ -62,10 +62,10 @@ final class StreamSocket: Watcher {
     let isOver = !events.isDisjoint(with: .over)
     if isReading {
       read(isOver: isOver)
-    } else if isOver, hasEnded {
+    } else if isOver {
+      // Nobody is there to be answered: what it has sent and was not read yet is of no use.
       end(isOver: true)
     }
-    // Else it is not read for now; what it has sent before its end is read then.
   }
 
   private func read(isOver: Bool) {
@@ -154,8 +154,8 @@ final class StreamSocket: Watcher {
 
   private func wish() {
     guard let place else { return }
-    // Its end is told whether it is read or not: once, not again and again.
-    var wanted: Readiness = isReading ? .readable : .once
+    // Its end is told whether it is read or not.
+    var wanted: Readiness = isReading ? .readable : []
     if !pending.isEmpty { wanted.insert(.writable) }
     poller.change(place, descriptor, wanted)
   }
