@@ -27,6 +27,8 @@ struct MonitorAgainTests {
     try await withLab { lab, daemon in
       let old = lab.initialMaster
       try await lab.hastenSentinels()
+      // Its first generation is to be the first master's.
+      try await daemon.waitUntilServing(old)
       try await lab.commandFailover()
       let promoted = try await lab.waitForPromotion(insteadOf: old)
       try await daemon.waitUntilServing(promoted)
