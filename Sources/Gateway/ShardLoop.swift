@@ -33,6 +33,8 @@ final class ShardLoop: ReactorWork {
   private var later: [() -> Void] = []
   private var tickMilliseconds: Int64 = 0
   private var pace = RequestPace()
+  /// When this turn began.
+  private var turnMicroseconds: Int64 = 0
   private(set) var nowMilliseconds: Int64 = 0
   /// All sockets of this thread read into it.
   private let buffer = UnsafeMutableRawBufferPointer.allocate(
@@ -64,6 +66,11 @@ final class ShardLoop: ReactorWork {
   // MARK: The thread's turns
 
   func woken() {
+    readClock()
+    turnMicroseconds = shard.nowMicroseconds
+  }
+
+  private func readClock() {
     let now = NIODeadline.now().uptimeNanoseconds
     shard.nowMicroseconds = Int64(now / 1000)
     nowMilliseconds = Int64(now / 1_000_000)
@@ -80,7 +87,7 @@ final class ShardLoop: ReactorWork {
     return max(0, tickMilliseconds - nowMilliseconds)
   }
 
-  var isGathering: Bool { pace.isGathering(shard.nowMicroseconds) }
+  var isGathering: Bool { pace.isGathering(turnMicroseconds) }
 
   private func tick() {
     shard.tick(nowMilliseconds: nowMilliseconds)
@@ -137,7 +144,7 @@ final class ShardLoop: ReactorWork {
   }
 
   func clientReceived(_ id: ClientID, _ bytes: UnsafeRawBufferPointer) {
-    pace.note(shard.nowMicroseconds)
+    pace.note(turnMicroseconds)
     shard.clientReceived(id, bytes, nowMilliseconds: nowMilliseconds)
   }
 
@@ -166,6 +173,8 @@ final class ShardLoop: ReactorWork {
   }
 
   func linkReceived(_ id: LinkID, _ bytes: UnsafeRawBufferPointer) {
+    // A write fence asks which replies came before a question of the control plane: none may seem older than it is.
+    readClock()
     shard.linkReceived(id, bytes, nowMilliseconds: nowMilliseconds)
   }
 
