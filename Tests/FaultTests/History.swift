@@ -165,11 +165,12 @@ extension [TimeSpan] {
 
 extension EventRecorder {
   /// What a promotion that nobody confirms may lose: its replica takes writes from the selection on
-  /// for `failover.provisionalMilliseconds`, by default 3000, and what a busy machine adds.
+  /// for `failover.provisionalMilliseconds`, by default 3000, and what a busy machine adds. Where the
+  /// leader dies nothing is promised, so the replica may also lack what it had not received by then.
   var unconfirmedPromotion: [TimeSpan] {
     guard let selected = first("+selected-slave") else { return [] }
     let from = start + .milliseconds(Int(selected.milliseconds))
-    return [from...(from + .milliseconds(3700))]
+    return [(from - .milliseconds(300))...(from + .milliseconds(3700))]
   }
 
   /// Sentinel may replace the node it has just promoted, though it lives (a sentinel that restarts its
