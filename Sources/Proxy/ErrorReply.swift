@@ -76,11 +76,11 @@ enum ErrorReply {
       bytesMax: 128, ". Try \(name) HELP.")
   }
 
-  static let malformedExec =
-    "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command"
-
   static func arity(_ name: String) -> String {
-    "ERR wrong number of arguments for '\(name.lowercased())' command"
+    let text = "wrong number of arguments for '\(name.lowercased())' command"
+    // A malformed EXEC ends the transaction (`server.c`, `rejectCommand`).
+    return name == "EXEC"
+      ? "EXECABORT Transaction discarded because of: \(text)" : "ERR \(text)"
   }
 
   static func subscribed(_ name: String) -> String {

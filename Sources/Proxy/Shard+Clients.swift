@@ -342,12 +342,7 @@ extension Shard {
     _ client: Client, _ index: CommandIndex, _ arguments: RequestArguments
   ) -> Bool {
     if hasFittingArity(index, arguments) { return true }
-    let text = ErrorReply.arity(table[index].name)
-    reply(client) {
-      // A malformed EXEC ends the transaction (`server.c`, `rejectCommand`).
-      let isExec = self.table[index].name == "EXEC"
-      $0.writeError(isExec ? ErrorReply.malformedExec : text)
-    }
+    reply(client) { $0.writeError(ErrorReply.arity(self.table[index].name)) }
     return false
   }
 

@@ -46,13 +46,11 @@ extension Shard {
 
   /// The kernel's word on who somebody is does not depend on passwords: at 2 a.m. none is at hand.
   private func isOpenToOperators(_ client: Client, _ command: LocalCommand) -> Bool {
-    switch command {
     // Health checks run as anybody.
-    case .holdfastPing: client.entrance == .socket
-    case .console, .holdfastFailovers, .holdfastLocks, .clientList:
-      configuration.access.map { isAdministrator(client, $0) } ?? false
-    default: false
-    }
+    if command == .holdfastPing { return client.entrance == .socket }
+    let commands: [LocalCommand] = [.console, .holdfastFailovers, .holdfastLocks, .clientList]
+    return commands.contains(command)
+      && configuration.access.map { isAdministrator(client, $0) } ?? false
   }
 
   /// Gives a client that has given the password the limits of all others.

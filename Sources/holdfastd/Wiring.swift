@@ -125,7 +125,9 @@ struct Wiring {
     let socket = try Secret(
       username: nil, file: settings.listen.passwordFile, key: "listen.passwordFile")
     let tcp = try Secret(username: nil, file: settings.tcp.passwordFile, key: "tcp.passwordFile")
-    proxy.guarded = settings.listen.passwordFile == nil ? [.tcp] : [.socket, .tcp]
+    // Only entrances that there are: clients of guarded ones are looked at again and again.
+    if settings.listen.passwordFile != nil { proxy.guarded.insert(.socket) }
+    if settings.tcp.address != nil { proxy.guarded.insert(.tcp) }
     proxy.password = { entrance in
       switch entrance {
       case .socket: socket?.credentials().password ?? ""
