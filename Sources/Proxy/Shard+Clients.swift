@@ -214,10 +214,9 @@ extension Shard {
       if let locks = configuration.driverLocks, let kind = driverKind(index, arguments, locks) {
         return withRepairs(index, arguments, frame) { forwardDriver(client, $0, kind) }
       }
-      if configuration.repairs != nil, facts.isWrite {
-        return withRepairs(index, arguments, frame) { forward(client, $0, .client) }
+      return withRepairs(index, arguments, frame) {
+        forward(client, $0, kind(of: index, arguments))
       }
-      return forward(client, frame, kind(of: index, arguments))
     case .local(let command):
       guard hasArity(client, index, arguments) else { return true }
       return takeLocal(client, command, arguments)
