@@ -15,8 +15,10 @@ enum Ports {
     for _ in 0..<1000 {
       let port = Int.random(in: range)
       guard taken.withLock({ $0.insert(port).inserted }) else { continue }
-      if let listener = try? Sockets.listen(port: port) {
-        close(listener)
+      // Bound, never listening: a process that is just being started holds a copy for a moment, and a
+      // copy that listens would keep the port from its owner.
+      if let probe = try? Sockets.bind(port: port) {
+        close(probe)
         return port
       }
       release(port)

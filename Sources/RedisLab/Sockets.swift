@@ -53,15 +53,25 @@ enum Sockets {
 
   /// A listening socket on 127.0.0.1, non-blocking.
   static func listen(port: Int) throws -> Int32 {
+    let descriptor = try bind(port: port)
+    guard Glibc.listen(descriptor, 1024) == 0 else {
+      defer { close(descriptor) }
+      throw LabError.last("listen on 127.0.0.1:\(port)")
+    }
+    return descriptor
+  }
+
+  /// A socket with this port of 127.0.0.1, non-blocking, which does not listen; while it is open others can
+  /// take the port all the same.
+  /// - Throws: where somebody listens there.
+  static func bind(port: Int) throws -> Int32 {
     let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
     let descriptor = socket(AF_INET, kind | Int32(SOCK_NONBLOCK.rawValue), 0)
     guard descriptor >= 0 else { throw LabError.last("socket") }
     set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
     do {
-      let bound = try withAddress(.tcp("127.0.0.1", port)) { bind(descriptor, $0, $1) }
-      guard bound == 0, Glibc.listen(descriptor, 1024) == 0 else {
-        throw LabError.last("listen on 127.0.0.1:\(port)")
-      }
+      let bound = try withAddress(.tcp("127.0.0.1", port)) { Glibc.bind(descriptor, $0, $1) }
+      guard bound == 0 else { throw LabError.last("bind 127.0.0.1:\(port)") }
       return descriptor
     } catch {
       close(descriptor)

@@ -219,6 +219,26 @@ struct RelayTests {
     }
   }
 
+  @Test("A port that was found free is free, while other processes are being started")
+  func ports() async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask {
+        try await LabThread.run {
+          for _ in 0..<300 {
+            let child = try ChildProcess.start("/bin/true", arguments: ["true"])
+            while child.isRunning { usleep(100) }
+          }
+        }
+      }
+      group.addTask {
+        try await LabThread.run {
+          for _ in 0..<3000 { try Relay(to: .tcp("127.0.0.1", 1)).stop() }
+        }
+      }
+      try await group.waitForAll()
+    }
+  }
+
   @Test("A cut in place of the reply: executed; a cut in place of the request: not")
   func cuts() async throws {
     try await Topology.withSingle { lab in
