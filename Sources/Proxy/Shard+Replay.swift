@@ -34,8 +34,10 @@ extension Shard {
       }
       switch verdict {
       case .resend:
+        // Whether a read was executed matters to nobody.
+        let isUnknown = command.facts.wasSent && command.facts.replay != .read
         postpone(
-          command.due, command.bytes, of: client, on: link, isUnknown: command.facts.wasSent,
+          command.due, command.bytes, of: client, on: link, isUnknown: isUnknown,
           retryMilliseconds: now)
       case .uncertain: answerUncertain(client, command.due)
       }

@@ -234,6 +234,21 @@ private func words(_ replies: [String]) -> [String] {
   }
 }
 
+@Suite struct GivenUpRead {
+  @Test func thatFindsNoMasterUntilTheEndSaysSo() {
+    let master = FakeMaster()
+    let rig = Rig.serving(master) { $0.waitMilliseconds = 1_000 }
+    let client = rig.connect()
+    rig.push(client, "GET a")
+    rig.endTurn()
+    rig.isRefusing = true
+    rig.cut(master)
+    rig.advance(2_100)
+    #expect(words(client.replies()) == ["-NOMASTER"])
+    rig.expectNothingHeld()
+  }
+}
+
 @Suite struct GivenUpLink {
   /// A master stops, its connection is given up, and it wakes.
   private func freeze(
@@ -279,6 +294,18 @@ private func words(_ replies: [String]) -> [String] {
     rig.advance(100)
     #expect(words(client.replies()) == ["-UNCERTAIN"])
     #expect(rig.send(client, "GET b") == ["nil"])
+    rig.expectNothingHeld()
+  }
+
+  @Test func thatCannotBeEndedMayStillReadSomething() {
+    let (rig, master, client) = freeze("GET b") { master in
+      master.fault = { line, _ in
+        line.hasPrefix("CLIENT KILL") ? .error("NOPERM no permissions") : nil
+      }
+    }
+    master.isFrozen = false
+    rig.advance(100)
+    #expect(client.replies() == ["nil"])
     rig.expectNothingHeld()
   }
 
