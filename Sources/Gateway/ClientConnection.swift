@@ -57,7 +57,7 @@ final class ClientConnection: StreamOwner {
     return shutdown(socket.descriptor, CInt(SHUT_RD)) == 0
   }
 
-  func write(_ bytes: UnsafeRawBufferPointer) { socket?.write(bytes) }
+  func write(_ bytes: inout [UInt8]) { socket?.write(taking: &bytes) }
 
   func peerGroups() -> [UInt32] {
     guard entrance == .socket, let socket else { return [] }

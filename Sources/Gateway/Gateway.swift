@@ -103,7 +103,8 @@ public final class Gateway: Sendable {
 
   /// The last failovers, the oldest first. Every shard answers with these from here on.
   public func refreshReports() -> [FailoverReport] {
-    let reports = book.reports
+    let (reports, hasNews) = book.read()
+    guard hasNews else { return reports }
     for shard in shards { shard.eventLoop.execute { shard.value.reportsChanged(reports) } }
     return reports
   }

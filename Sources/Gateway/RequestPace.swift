@@ -8,7 +8,7 @@ struct RequestPace {
   /// As many come in a millisecond where it is worth while.
   private static let worthWhile = 24
   /// As many at one turn are gathered already.
-  private static let enough = 8
+  private static let enough = 40
 
   private var windowMicroseconds: Int64 = 0
   private var inWindow = 0

@@ -31,7 +31,14 @@ final class ShardLoop: ReactorWork {
   private var inner: [ClientID: InnerClient] = [:]
   /// What must not happen in the middle of what is happening now.
   private var later: [() -> Void] = []
+  private static let restlessTickMilliseconds: Int64 = 20
+  private static let tickMilliseconds: Int64 = 100
+  private static let restingTickMilliseconds: Int64 = 500
   private var tickMilliseconds: Int64 = 0
+  /// Nothing has happened since the last tick.
+  private var isIdle = false
+  /// Nothing happens that time could end: the next tick is far away, until something happens.
+  private var isResting = false
   private var pace = RequestPace()
   /// When this turn began.
   private var turnMicroseconds: Int64 = 0
@@ -58,16 +65,22 @@ final class ShardLoop: ReactorWork {
     shard = Shard(configuration: configuration.proxy)
     shard.processFacts = { .now }
     shard.groupsOf = { [unowned self] in connection($0)?.peerGroups() ?? [] }
-    woken()
+    woken(eventCount: 0)
   }
 
   deinit { buffer.deallocate() }
 
   // MARK: The thread's turns
 
-  func woken() {
+  func woken(eventCount: Int) {
     readClock()
     turnMicroseconds = shard.nowMicroseconds
+    guard eventCount > 0 else { return }
+    isIdle = false
+    if isResting {
+      isResting = false
+      tickMilliseconds = min(tickMilliseconds, nowMilliseconds + Self.tickMilliseconds)
+    }
   }
 
   private func readClock() {
@@ -95,13 +108,19 @@ final class ShardLoop: ReactorWork {
     closing.removeAll { $0.closeAfterWriting(nowMilliseconds: nowMilliseconds) }
     for acceptor in acceptors where acceptor.isPaused { acceptor.resume() }
     let isRestless = index == 0 && locks.tick() || shard.isRestless
-    tickMilliseconds = nowMilliseconds + (isRestless ? 20 : 100)
+    isResting = isIdle && !isRestless && !shard.isOwedReplies && closing.isEmpty
+    isIdle = true
+    let wait =
+      isRestless
+      ? Self.restlessTickMilliseconds
+      : isResting ? Self.restingTickMilliseconds : Self.tickMilliseconds
+    tickMilliseconds = nowMilliseconds + wait
   }
 
   private func handOut() {
     shard.takeClientOutput { id, bytes in
       if !self.inner.isEmpty, self.takeInner(id, bytes) { return }
-      self.connection(id)?.write(bytes)
+      self.connection(id)?.write(&bytes)
     }
     shard.takeLinkOutput { id, bytes in self.links[id]?.write(bytes) }
     shard.takeActions { self.carryOut($0) }
@@ -259,7 +278,7 @@ final class ShardLoop: ReactorWork {
   }
 
   /// Takes what the shard answers a client without a connection. True: it was for one.
-  private func takeInner(_ id: ClientID, _ bytes: UnsafeRawBufferPointer) -> Bool {
+  private func takeInner(_ id: ClientID, _ bytes: [UInt8]) -> Bool {
     guard var client = inner[id] else { return false }
     client.received += bytes
     inner[id] = client

@@ -78,6 +78,10 @@ final class Link {
   var predecessors: [Int64?] = []
   var predecessorRunID: String?
 
+  /// Whose command it carried last, and when it last carried one client's behind another's.
+  var lastClient: ClientID?
+  var sharedMilliseconds = Int64.min / 2
+
   /// When the first unanswered command was sent, or the last reply came.
   var progressMilliseconds: Int64 = 0
   var connectMilliseconds: Int64 = 0
@@ -91,6 +95,9 @@ final class Link {
 
   var id: LinkID { LinkID(slot: slot, connection: connection) }
   var isReady: Bool { state == .ready }
+
+  /// Whether whoever comes now waits noticeably: behind many commands, or a large reply.
+  var isBusy: Bool { queue.replyCount >= 64 || input.count >= 64 << 10 }
 
   var isShared: Bool {
     switch purpose {

@@ -127,10 +127,7 @@ extension Shard {
     case .deferred: guard client.deferredCount == 0 else { return }
     case .settle: guard client.order.isSettled else { return }
     case .inFlight:
-      // Half, so that a client does not alternate between waiting and going on at every reply.
-      guard client.order.outstanding <= client.requestsMax / 2,
-        client.inFlightBytes <= client.bytesMax / 2
-      else { return }
+      guard hasRoomAgain(client) else { return }
     }
     unblock(client)
   }
@@ -272,7 +269,7 @@ extension Shard {
 
   /// Puts a command on the client's shared link.
   func forward(_ client: Client, _ frame: UnsafeRawBufferPointer, _ kind: EntryKind) -> Bool {
-    guard hasRoom(client, frame) else { return false }
+    guard hasRoom(client, frame.count) else { return false }
     guard inFlightCount < configuration.inFlightMax,
       inFlightBytes + frame.count <= configuration.inFlightBytesMax
     else {
@@ -288,18 +285,6 @@ extension Shard {
     return true
   }
 
-  /// Whether a client has room for one more command in flight; if not, it waits for its replies.
-  func hasRoom(_ client: Client, _ frame: UnsafeRawBufferPointer) -> Bool {
-    if client.order.outstanding < client.requestsMax,
-      client.inFlightBytes + frame.count <= client.bytesMax
-        || client.inFlightBytes == 0
-    {
-      return true
-    }
-    client.block = .inFlight
-    return false
-  }
-
   /// Queues a command that takes a position in its client's order.
   func send(
     _ client: Client, _ frame: UnsafeRawBufferPointer, _ kind: EntryKind, on link: Link
@@ -307,6 +292,7 @@ extension Shard {
     let position = client.order.issue()
     let isSilent = isSilent(client)
     charge(client, frame.count)
+    noteSender(client.id, on: link)
     enqueue(
       frame, client.id, position, kind, on: link, isSilent: isSilent,
       traffic: client.lease == nil ? takenClass : .pinned)

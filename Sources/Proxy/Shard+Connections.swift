@@ -35,9 +35,12 @@ extension Shard {
     return link
   }
 
-  /// The link that a client's commands travel on. It never changes while database and protocol stay.
+  /// The link that a client's commands travel on. While it is owed replies that never changes.
   func sharedLink(of client: Client) -> Link? {
-    if let link = client.link { return link }
+    if let link = client.link {
+      if link.isBusy, let other = lessBusy(than: link, for: client) { client.link = other }
+      return client.link
+    }
     let key = client.group
     if groups[key] == nil, groupErrors[key] == nil, view.isServing {
       addGroup(key)

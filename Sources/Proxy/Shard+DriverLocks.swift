@@ -84,7 +84,7 @@ extension Shard {
       view.isServing, !isFenced, client.nativeLink == nil,
       let name = name(Array(frame), client), driverQueues[name] != nil
     else { return forward(client, frame, kind) }
-    guard hasRoom(client, frame) else { return false }
+    guard hasRoom(client, frame.count) else { return false }
     let due = DueReply(
       client: client.id, position: client.order.issue(), kind: kind, isSilent: isSilent(client),
       releasedBytes: 0)

@@ -235,7 +235,7 @@ extension Shard {
   func forward(
     _ client: Client, _ frame: UnsafeRawBufferPointer, _ kind: EntryKind, on link: Link
   ) -> Bool {
-    guard hasRoom(client, frame) else { return false }
+    guard hasRoom(client, frame.count) else { return false }
     send(client, frame, kind, on: link)
     return true
   }

@@ -80,7 +80,10 @@ extension Shard {
     link.progressMilliseconds = nowMilliseconds
     if link.input.isEmpty {
       let taken = read(link, bytes)
-      if taken < bytes.count { link.input.append(contentsOf: bytes[taken...]) }
+      if taken < bytes.count {
+        makeRoom(for: link.scanner.bytesNeeded, in: &link.input)
+        link.input.append(contentsOf: bytes[taken...])
+      }
     } else {
       // Moved out, so that nothing changes it while it is read.
       var input: [UInt8] = []
@@ -97,6 +100,16 @@ extension Shard {
     settleEndings()
     runResumeQueue()
   }
+
+  /// A large reply gets all the room it needs at once, and what comes right behind it too: growing step by step would
+  /// copy it again and again.
+  func makeRoom(for byteCount: Int, in buffer: inout [UInt8]) {
+    guard byteCount >= Self.largeBytes else { return }
+    buffer.reserveCapacity(buffer.count + min(byteCount, Self.reservedBytesMax) + Self.largeBytes)
+  }
+
+  private static let largeBytes = 64 << 10
+  private static let reservedBytesMax = 16 << 20
 
   func link(_ id: LinkID) -> Link? {
     guard id.slot < links.count, let link = links[id.slot], link.id == id else { return nil }

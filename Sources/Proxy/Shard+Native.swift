@@ -28,6 +28,7 @@ extension Shard {
       return false
     }
     guard !mayStillExecute(client) else { return awaitMaster(client) }
+    guard hasRoom(client, 0) else { return false }
     let words = (0..<arguments.count).map { Array(arguments[$0]) }
     let parsed = SessionOperation.parse(
       words, configuration.sessions,
@@ -132,6 +133,7 @@ extension Shard {
     if call.isWrite { client.writeGeneration = view.generation }
     let frame = call.frame
     charge(client, frame.count)
+    noteSender(client.id, on: link)
     frame.withUnsafeBytes {
       enqueue($0, client.id, position, .native, on: link, traffic: .session)
     }

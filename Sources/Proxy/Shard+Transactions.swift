@@ -10,7 +10,7 @@ extension Shard {
     _ frame: UnsafeRawBufferPointer
   ) -> Bool {
     guard let lease = client.lease, let link = link(lease) else { return true }
-    guard hasRoom(client, frame) else { return false }
+    guard hasRoom(client, frame.count) else { return false }
     guard let index else {
       client.isTransactionWriting = true
       send(client, frame, .client, on: link)

@@ -143,6 +143,11 @@ public final class Shard {
       || links.contains { link in link.map { $0.state != .ready || !$0.deferred.isEmpty } ?? false }
   }
 
+  /// Whether Redis has yet to answer something.
+  public var isOwedReplies: Bool {
+    inFlightCount > 0 || links.contains { $0?.queue.isEmpty == false }
+  }
+
   func isWaitingForMaster(_ id: ClientID) -> Bool {
     clients[id].map { $0.block == .master || $0.block == .fence } ?? false
   }
@@ -164,8 +169,9 @@ public final class Shard {
     }
   }
 
-  /// Hands over replies, for each client that has any and can take them.
-  public func takeClientOutput(_ write: (ClientID, UnsafeRawBufferPointer) -> Void) {
+  /// Hands over replies, for each client that has any and can take them. The buffer may be kept; what is left of it is
+  /// used again.
+  public func takeClientOutput(_ write: (ClientID, inout [UInt8]) -> Void) {
     var taken: [ClientID] = []
     swap(&taken, &outputClients)
     for id in taken {
@@ -173,9 +179,11 @@ public final class Shard {
       client.isOutputQueued = false
       // Before its end a client is written all that is left.
       guard client.isWritable || client.isClosed, !client.output.isEmpty else { continue }
-      client.output.withUnsafeBytes { write(id, $0) }
-      outputBytes -= client.output.count
-      recycle(&client.output)
+      var bytes: [UInt8] = []
+      swap(&bytes, &client.output)
+      outputBytes -= bytes.count
+      write(id, &bytes)
+      recycle(&bytes)
     }
     if outputClients.isEmpty {
       taken.removeAll(keepingCapacity: true)
@@ -225,10 +233,8 @@ public final class Shard {
   }
 
   /// Idle clients hold no buffer; large ones are given back to the system.
-  private func recycle(_ output: inout [UInt8]) {
-    var buffer: [UInt8] = []
-    swap(&buffer, &output)
-    guard buffer.capacity <= 64 << 10, outputPool.count < 64 else { return }
+  private func recycle(_ buffer: inout [UInt8]) {
+    guard buffer.capacity > 0, buffer.capacity <= 64 << 10, outputPool.count < 64 else { return }
     buffer.removeAll(keepingCapacity: true)
     outputPool.append(buffer)
   }

@@ -17,7 +17,6 @@ public final class SentinelMonitor: Sendable {
   private let onNote: @Sendable (TrackerNote) -> Void
   private let onTimeline: @Sendable (FailoverTimeline) -> Void
   private let inbox = Inbox()
-  private let tickMilliseconds = Atomic<Int64>(20)
   private let knocks = Mutex<[@Sendable () -> Void]>([])
   private let lastStatus = Mutex(MonitorStatus())
 
@@ -40,17 +39,19 @@ public final class SentinelMonitor: Sendable {
   /// Watches until the task is cancelled, then closes every connection. Call once.
   public func run() async {
     await withDiscardingTaskGroup { tasks in
-      tasks.addTask { await self.tick() }
+      var clock = TickClock(loop: group.next(), inbox: inbox)
+      clock.arm(milliseconds: 0)
       var loop = MonitorLoop(
         configuration: configuration, group: group, inbox: inbox, onView: onView, onNote: onNote,
         onTimeline: onTimeline)
       for await _ in inbox.signals {
         for item in inbox.drain() { loop.take(item, &tasks) }
-        tickMilliseconds.store(Self.tickMilliseconds(loop.pace), ordering: .relaxed)
+        clock.arm(milliseconds: Self.tickMilliseconds(loop.pace))
         let status = loop.status
         lastStatus.withLock { $0 = status }
         answerKnocks()
       }
+      clock.stop()
       loop.end()
       tasks.cancelAll()
     }
@@ -80,19 +81,36 @@ public final class SentinelMonitor: Sendable {
     for answered in waiting { answered() }
   }
 
-  private func tick() async {
-    while !Task.isCancelled {
-      inbox.post(.tick)
-      let wait = tickMilliseconds.load(ordering: .relaxed)
-      try? await Task.sleep(for: .milliseconds(wait))
-    }
-  }
-
   private static func tickMilliseconds(_ pace: PollPace) -> Int64 {
     switch pace {
-    case .stable: 50
+    case .stable: 200
     case .urgent: 20
     case .failover: 5
     }
   }
+}
+
+/// Tells the monitor that time has passed: seldom while nothing goes on, so that an idle daemon sleeps.
+private struct TickClock {
+  private let loop: any EventLoop
+  private let inbox: Inbox
+  private var due = NIODeadline.distantPast
+  private var timer: Scheduled<Void>?
+
+  init(loop: any EventLoop, inbox: Inbox) {
+    self.loop = loop
+    self.inbox = inbox
+  }
+
+  /// The next tick comes in so many milliseconds at the latest. One that is due now is on its way.
+  mutating func arm(milliseconds: Int64) {
+    let now = NIODeadline.now()
+    let wanted = now + .milliseconds(milliseconds)
+    guard due <= now || due > wanted else { return }
+    if due > now { timer?.cancel() }
+    due = wanted
+    timer = loop.scheduleTask(deadline: wanted) { [inbox] in inbox.post(.tick) }
+  }
+
+  func stop() { timer?.cancel() }
 }

@@ -44,7 +44,7 @@ private final class Rig: ReactorWork, StreamOwner {
     if isOver { socket?.close() }
   }
 
-  func woken() {}
+  func woken(eventCount: Int) {}
   func turn() -> Int64 { 1000 }
   var isGathering: Bool { false }
 

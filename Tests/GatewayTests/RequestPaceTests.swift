@@ -26,7 +26,7 @@ import Testing
     #expect(gathers(turns(every: 30, 1, for: 10_000)))
   }
 
-  @Test func manyThatComeTogetherDoNot() { #expect(!gathers(turns(every: 100, 20, for: 10_000))) }
+  @Test func manyThatComeTogetherDoNot() { #expect(!gathers(turns(every: 100, 50, for: 10_000))) }
 
   @Test func whoeverComesAfterAQuietTimeDoesNotWait() {
     let busy = turns(every: 40, 2, for: 10_000)

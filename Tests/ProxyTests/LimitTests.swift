@@ -46,6 +46,73 @@ private func words(_ replies: [String]) -> [String] {
     rig.expectNothingHeld()
   }
 
+  @Test func clientThatSharesItsLinkDoesNotFillIt() {
+    let master = FakeMaster()
+    let rig = Rig.serving(master) { $0.linksPerGroup = 1 }
+    let greedy = rig.connect()
+    let many = Rig.bytes((0..<1_000).map { "GET \($0)" })
+    master.isFrozen = true
+    rig.push(greedy, many)
+    rig.endTurn()
+    #expect(rig.shard.inFlightCount == 1_000, "alone it may")
+    master.isFrozen = false
+    rig.pump()
+
+    let modest = rig.connect()
+    #expect(rig.send(modest, "GET a") == ["nil"])
+    master.isFrozen = true
+    rig.push(greedy, many)
+    rig.push(modest, "GET b")
+    rig.endTurn()
+    #expect(rig.shard.inFlightCount == Shard.sharedRequestsMax + 1)
+    master.isFrozen = false
+    rig.pump()
+    #expect(greedy.replies().count == 2_000)
+    #expect(modest.replies() == ["nil"])
+
+    rig.advance(1_100)
+    #expect(rig.send(greedy, "GET a") == ["nil"])
+    rig.advance(1_100)
+    master.isFrozen = true
+    rig.push(greedy, many)
+    rig.endTurn()
+    #expect(rig.shard.inFlightCount == 1_000, "the other one has been silent")
+    master.isFrozen = false
+    rig.pump()
+    rig.expectNothingHeld()
+  }
+
+  @Test func whoIsOwedNothingGoesAroundABusyLink() throws {
+    let master = FakeMaster()
+    let rig = Rig.serving(master) { $0.linksPerGroup = 2 }
+    let clients = (0..<3).map { _ in rig.connect() }
+    for client in clients { #expect(rig.send(client, "GET a") == ["nil"]) }
+    func link(_ client: FakeClient) -> Link? { rig.shard.clients[client.id]?.link }
+    let (greedy, modest) = (clients[0], clients[2])
+    #expect(link(greedy) === link(modest))
+    master.isFrozen = true
+    rig.push(modest, "GET first")
+    rig.push(greedy, Rig.bytes((0..<100).map { "GET \($0)" }))
+    rig.endTurn()
+    rig.push(modest, "GET second")
+    rig.endTurn()
+    #expect(link(greedy) === link(modest), "its first reply is due there")
+    master.isFrozen = false
+    rig.pump()
+    #expect(modest.replies() == ["nil", "nil"])
+
+    master.isFrozen = true
+    rig.push(greedy, Rig.bytes((0..<100).map { "GET \($0)" }))
+    rig.push(modest, "GET third")
+    rig.endTurn()
+    #expect(link(greedy) !== link(modest))
+    #expect(link(modest)?.queue.replyCount == 1)
+    master.isFrozen = false
+    rig.pump()
+    #expect(modest.replies() == ["nil"] && greedy.replies().count == 200)
+    rig.expectNothingHeld()
+  }
+
   @Test func localRepliesBehindASlowOneAreBoundedToo() {
     let master = FakeMaster()
     let rig = Rig.serving(master) { $0.inFlightPerClientMax = 10 }

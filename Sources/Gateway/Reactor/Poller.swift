@@ -89,12 +89,12 @@ final class Poller {
     return epoll_ctl(epoll, operation, descriptor, &event) == 0
   }
 
-  /// Waits for events and tells of them; `woken` is called first, once the wait is over.
-  func wait(milliseconds: Int, _ woken: () -> Void) {
+  /// Waits for events and tells of them; `woken` is called first, once the wait is over, with how many there are.
+  func wait(milliseconds: Int, _ woken: (Int) -> Void) {
     let count = events.withUnsafeMutableBufferPointer {
       epoll_wait(epoll, $0.baseAddress, CInt($0.count), CInt(clamping: milliseconds))
     }
-    woken()
+    woken(Int(count))
     guard count > 0 else { return }
     for number in 0..<Int(count) {
       let event = events[number]

@@ -61,15 +61,15 @@ final class Reactor: EventLoop {
       if isStopped { return work.end() }
       let due = work.turn()
       let wait = min(due, next.map { ($0 - .now()).nanoseconds / 1_000_000 + 1 } ?? .max)
-      poller.wait(milliseconds: hasTasks ? 0 : Int(max(0, wait)), work.woken)
+      poller.wait(milliseconds: hasTasks ? 0 : Int(max(0, wait)), work.woken(eventCount:))
       // What the events have brought about leaves in one go.
       _ = work.turn()
       if work.isGathering { Self.pause() }
     }
   }
 
-  /// Long enough for a few more requests to come, and short beside what each of them takes.
-  private static let pauseNanoseconds = 40_000
+  /// Long enough for many more requests to come, and short beside what each of them takes.
+  private static let pauseNanoseconds = 100_000
 
   private static func pause() {
     var time = timespec(tv_sec: 0, tv_nsec: pauseNanoseconds)
@@ -161,8 +161,8 @@ final class Reactor: EventLoop {
 
 /// What a reactor's thread works on.
 protocol ReactorWork {
-  /// The wait for events is over, and they are told of next.
-  func woken()
+  /// The wait for events is over, and they are told of next; none where it has only taken its time.
+  func woken(eventCount: Int)
   /// Does what is due and hands out what has gathered; in how many milliseconds it wants to be called again.
   func turn() -> Int64
   /// Whether many ask at the same time, but a few at each turn: then a pause lets them gather, and what they need

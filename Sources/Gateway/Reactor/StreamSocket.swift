@@ -23,6 +23,9 @@ final class StreamSocket: Watcher {
   /// How much is read at once; all sockets of a thread share one buffer.
   static let readBytesMax = 64 << 10
 
+  /// How much is sent at once, so that a large reply does not hold up the thread's other sockets.
+  private static let writeBytesMax = 128 << 10
+
   let descriptor: CInt
   private let poller: Poller
   private let buffer: UnsafeMutableRawBufferPointer
@@ -91,19 +94,37 @@ final class StreamSocket: Watcher {
 
   /// Sends what it takes at once and keeps the rest.
   func write(_ bytes: UnsafeRawBufferPointer) {
-    guard isOpen, !bytes.isEmpty else { return }
-    var sent = 0
-    if pending.isEmpty {
-      sent = Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
-      if sent == bytes.count { return }
-      if sent < 0 {
-        guard errno == EAGAIN || errno == EINTR else { return fail() }
-        sent = 0
-      }
-    }
+    let sent = send(bytes)
+    guard isOpen, sent < bytes.count else { return }
     let wasEmpty = pending.isEmpty
     pending.append(contentsOf: bytes[sent...])
-    if wasEmpty { wish() }
+    noteKept(isFirst: wasEmpty)
+  }
+
+  /// The same with a buffer that it may keep: what is left of a large reply is not copied.
+  func write(taking bytes: inout [UInt8]) {
+    let sent = bytes.withUnsafeBytes { send($0) }
+    guard isOpen, sent < bytes.count else { return }
+    guard pending.isEmpty else { return bytes.withUnsafeBytes { write($0) } }
+    swap(&pending, &bytes)
+    pendingOffset = sent
+    noteKept(isFirst: true)
+  }
+
+  /// How much of it is dealt with; behind what is kept nothing can be sent.
+  private func send(_ bytes: UnsafeRawBufferPointer) -> Int {
+    guard isOpen, !bytes.isEmpty else { return bytes.count }
+    guard pending.isEmpty else { return 0 }
+    let count = min(bytes.count, Self.writeBytesMax)
+    let sent = Glibc.send(descriptor, bytes.baseAddress, count, Int32(MSG_NOSIGNAL))
+    if sent >= 0 { return sent }
+    if errno == EAGAIN || errno == EINTR { return 0 }
+    fail()
+    return bytes.count
+  }
+
+  private func noteKept(isFirst: Bool) {
+    if isFirst { wish() }
     if !isAboveMark, pending.count - pendingOffset > marks.high {
       isAboveMark = true
       owner?.writable(false)
@@ -123,8 +144,8 @@ final class StreamSocket: Watcher {
     guard isOpen, !pending.isEmpty else { return }
     let sent = pending.withUnsafeBytes { all in
       Glibc.send(
-        descriptor, all.baseAddress?.advanced(by: pendingOffset), all.count - pendingOffset,
-        Int32(MSG_NOSIGNAL))
+        descriptor, all.baseAddress?.advanced(by: pendingOffset),
+        min(all.count - pendingOffset, Self.writeBytesMax), Int32(MSG_NOSIGNAL))
     }
     if sent < 0 {
       if errno != EAGAIN && errno != EINTR { fail() }
