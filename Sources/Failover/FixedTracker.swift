@@ -5,7 +5,7 @@ public struct FixedTracker: Tracker {
   /// Times, in milliseconds.
   public struct Configuration: Sendable {
     /// Time between probes while all is well.
-    public var probeMilliseconds: Int64 = 1000
+    public var probeMilliseconds: Int64 = 1500
     /// Time between probes while it is not used.
     public var urgentProbeMilliseconds: Int64 = 100
 

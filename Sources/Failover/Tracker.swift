@@ -16,7 +16,7 @@ public enum TrackerEvent: Sendable, Equatable {
   case nodeFailed(NodeAddress, ProbeFailure)
   /// A shard saw something on a link.
   case linkReported(LinkReport)
-  /// Time has passed. Due every 5 ms in a failover, every 20 ms while urgent, else every 200 ms.
+  /// Time has passed. Due every 5 ms in a failover, every 20 ms while urgent, else every 1.5 seconds.
   case tick
 }
 

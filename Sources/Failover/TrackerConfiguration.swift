@@ -22,7 +22,7 @@ public struct TrackerConfiguration: Sendable {
   /// Sentinels watched at most, seeds included (seeds are always watched).
   public var sentinelsMax = 32
   /// Between probes of the master while all is well.
-  public var probeMilliseconds: Int64 = 1000
+  public var probeMilliseconds: Int64 = 1500
   /// Between probes of a node that is awaited or suspect.
   public var urgentProbeMilliseconds: Int64 = 100
   /// How long polling stays urgent after an event.

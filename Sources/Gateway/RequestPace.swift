@@ -6,7 +6,7 @@
 /// let them gather where there are many; one client alone never waits.
 struct RequestPace {
   /// As many come in a millisecond where it is worth while.
-  private static let worthWhile = 24
+  private static let worthWhile = 48
   /// As many at one turn are gathered already.
   private static let enough = 40
 

@@ -2,8 +2,8 @@
 import RESP
 import Sessions
 
-/// A native command that is not answered yet.
-struct NativeRun {
+/// A native command that is not answered yet. An object, so that its operation goes on in place.
+final class NativeRun {
   /// Whose it is.
   enum Purpose {
     /// A client's: it gets the reply.
@@ -39,6 +39,11 @@ struct NativeRun {
   /// The generation that its script was loaded in, for it.
   var loadedGeneration: UInt64?
 
+  init(operation: SessionOperation?, purpose: Purpose) {
+    self.operation = operation
+    self.purpose = purpose
+  }
+
   /// Whether its next call is still to be sent, so that nothing of the same client may be sent before it.
   var isHeldBack: Bool {
     switch wait {
@@ -66,9 +71,12 @@ extension RedisCall {
       bytes.writeArrayHeader(arguments.count)
       for argument in arguments { bytes.writeBulk(argument) }
     case .script(let script, let keys, let arguments):
+      var byteCount = script.call.count + 32
+      for argument in keys { byteCount += argument.count + 24 }
+      for argument in arguments { byteCount += argument.count + 24 }
+      bytes.reserveCapacity(byteCount)
       bytes.writeArrayHeader(3 + keys.count + arguments.count)
-      bytes.writeBulk("EVALSHA")
-      bytes.writeBulk(script.digest)
+      bytes += script.call
       bytes.writeBulk("\(keys.count)")
       for key in keys { bytes.writeBulk(key) }
       for argument in arguments { bytes.writeBulk(argument) }

@@ -24,7 +24,7 @@ extension Shard {
     let position = client.order.issue()
     counters.commands += 1
     client.block = .settle
-    var run = NativeRun(operation: nil, purpose: .asked(isSilent: isSilent(client)))
+    let run = NativeRun(operation: nil, purpose: .asked(isSilent: isSilent(client)))
     run.wait = .host
     client.natives[position] = run
     return HostAsk(

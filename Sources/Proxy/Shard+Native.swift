@@ -67,7 +67,9 @@ extension Shard {
   ) {
     let position = client.order.issue()
     counters.commands += 1
-    carryOut(step, client, position, NativeRun(operation: operation, purpose: purpose))
+    let run = NativeRun(operation: operation, purpose: purpose)
+    client.natives[position] = run
+    carryOut(step, client, position, run)
   }
 
   /// Whether a native command of the client has a call that is not sent yet.
@@ -91,23 +93,19 @@ extension Shard {
   private func carryOut(
     _ step: SessionStep, _ client: Client, _ position: UInt64, _ run: NativeRun
   ) {
-    var run = run
     switch step {
     case .reply(let answer): return finishNative(client, position, run, answer)
     case .call(let call):
       run.call = call
       run.wait = .master
-      client.natives[position] = run
       sendNative(client, position, run, call)
     case .confirm(let timeout):
       run.call = nil
       run.wait = .confirmation
-      client.natives[position] = run
       confirmNative(client, position, timeoutMilliseconds: timeout)
     case .pause(let milliseconds):
       run.call = nil
       run.wait = .time(now + milliseconds)
-      client.natives[position] = run
       nativeWaiters.append((client.id, position))
     }
   }
@@ -128,7 +126,7 @@ extension Shard {
       nativeWaiters.append((client.id, position))
       return
     }
-    client.natives[position]?.wait = .reply
+    run.wait = .reply
     client.nativeLink = link
     if call.isWrite { client.writeGeneration = view.generation }
     let frame = call.frame
@@ -147,7 +145,7 @@ extension Shard {
   }
 
   private func continueNative(_ client: Client, _ position: UInt64, _ value: RESPValue) {
-    guard var run = client.natives[position] else { return }
+    guard let run = client.natives[position] else { return }
     guard let step = run.operation?.received(value, nowMilliseconds: now) else {
       return endCall(client, position, run, value)
     }
@@ -174,7 +172,7 @@ extension Shard {
 
   /// A replica has it, or nobody knows.
   func finishConfirmation(_ client: Client, _ position: UInt64, isConfirmed: Bool) {
-    guard var run = client.natives[position],
+    guard let run = client.natives[position],
       let step = run.operation?.confirmed(isConfirmed, nowMilliseconds: now)
     else { return }
     carryOut(step, client, position, run)
@@ -187,7 +185,7 @@ extension Shard {
     var waiting: [(ClientID, UInt64)] = []
     swap(&waiting, &nativeWaiters)
     for (id, position) in waiting {
-      guard let client = clients[id], var run = client.natives[position] else { continue }
+      guard let client = clients[id], let run = client.natives[position] else { continue }
       switch run.wait {
       case .reply, .confirmation, .host: continue
       case .time(let time):
@@ -213,7 +211,7 @@ extension Shard {
   /// Another master: what scans have seen so far means nothing there.
   func restartNatives() {
     for client in clients.all where !client.natives.isEmpty {
-      for position in client.natives.keys { client.natives[position]?.operation?.restarted() }
+      for run in client.natives.values { run.operation?.restarted() }
     }
   }
 
@@ -224,6 +222,9 @@ extension Shard {
   ) {
     client.natives[position] = nil
     var bytes: [UInt8] = []
+    swap(&bytes, &scratch)
+    bytes.removeAll(keepingCapacity: true)
+    defer { swap(&bytes, &scratch) }
     switch run.purpose {
     case .client(let isSilent):
       if let name = run.operation?.command.name { traffic.note(name, answer) }

@@ -74,23 +74,24 @@ private struct ValueBuilder {
   private mutating func readElement() throws(ProtocolError) -> RESPValue? {
     let type = bytes[position]
     position += 1
-    let line = readLine()
     switch type {
-    case ReplyType.simple: return .simple(line)
-    case ReplyType.error: return .error(line)
-    case ReplyType.integer: return .integer(Int64(line) ?? 0)
-    case ReplyType.null: return .null
-    case ReplyType.boolean: return .boolean(line == "t")
-    case ReplyType.double: return .double(Double(line) ?? .nan)
-    case ReplyType.bigNumber: return .bigNumber(line)
-    case ReplyType.bulk: return readBody(line).map { .bulk($0) } ?? .null
+    case ReplyType.simple: return .simple(readLine())
+    case ReplyType.error: return .error(readLine())
+    case ReplyType.integer: return .integer(readNumber())
+    case ReplyType.boolean: return .boolean(readLine() == "t")
+    case ReplyType.double: return .double(Double(readLine()) ?? .nan)
+    case ReplyType.bigNumber: return .bigNumber(readLine())
+    case ReplyType.bulk: return readBody().map { .bulk($0) } ?? .null
     case ReplyType.bulkError:
-      return readBody(line).map { .error(String(decoding: $0, as: UTF8.self)) }
+      return readBody().map { .error(String(decoding: $0, as: UTF8.self)) }
     case ReplyType.verbatim:
-      return readBody(line).map {
+      return readBody().map {
         .verbatim(String(decoding: $0.prefix(3), as: UTF8.self), Array($0.dropFirst(4)))
       }
-    default: return try openAggregate(type, count: Int(line) ?? 0)
+    case ReplyType.null:
+      _ = readLine()
+      return .null
+    default: return try openAggregate(type, count: Int(readNumber()))
     }
   }
 
@@ -100,7 +101,9 @@ private struct ValueBuilder {
     if count < 0 { return .null }
     guard open.count < RESPValue.depthMax else { throw .depth }
     let isPaired = type == ReplyType.map || type == ReplyType.attribute
-    open.append(Aggregate(type: type, elementsDue: isPaired ? 2 * count : count))
+    var aggregate = Aggregate(type: type, elementsDue: isPaired ? 2 * count : count)
+    aggregate.elements.reserveCapacity(min(aggregate.elementsDue, 16))
+    open.append(aggregate)
     return nil
   }
 
@@ -111,9 +114,24 @@ private struct ValueBuilder {
     return line
   }
 
+  /// The scanner has seen that it is one: a sign, then digits.
+  private mutating func readNumber() -> Int64 {
+    let isNegative = bytes[position] == ASCII.minus
+    if isNegative || bytes[position] == UInt8(ascii: "+") { position += 1 }
+    // Counted downwards, so that the least of all numbers fits.
+    var number: Int64 = 0
+    while bytes[position] != ASCII.carriageReturn {
+      number = number &* 10 &- Int64(bytes[position] &- ASCII.zero)
+      position += 1
+    }
+    position = min(position + 2, bytes.count)
+    return isNegative ? number : 0 &- number
+  }
+
   /// Nil if the length is -1.
-  private mutating func readBody(_ length: String) -> [UInt8]? {
-    guard let count = Int(length), count >= 0 else { return nil }
+  private mutating func readBody() -> [UInt8]? {
+    let count = Int(readNumber())
+    guard count >= 0 else { return nil }
     let body = Array(bytes[position..<(position + count)])
     position += count + 2
     return body

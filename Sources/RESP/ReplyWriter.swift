@@ -146,17 +146,26 @@ extension Array where Element == UInt8 {
     writeLineEnd()
   }
 
+  /// Written from its end, then added at once: this is most of what a command's head is made of.
   private mutating func writeNumberLine(_ type: UInt8, _ value: Int64) {
-    append(type)
-    if value < 0 { append(ASCII.minus) }
-    // Digits come last first: write them so, and turn them round in place.
-    let first = count
-    var rest = value.magnitude
-    repeat {
-      append(ASCII.zero + UInt8(truncatingIfNeeded: rest % 10))
-      rest /= 10
-    } while rest != 0
-    self[first...].reverse()
-    writeLineEnd()
+    // A type, a sign, 19 digits, and the line's end.
+    withUnsafeTemporaryAllocation(byteCount: 24, alignment: 8) { line in
+      var start = line.count - 2
+      line[start] = ASCII.carriageReturn
+      line[start + 1] = ASCII.lineFeed
+      var rest = value.magnitude
+      repeat {
+        start -= 1
+        line[start] = ASCII.zero + UInt8(truncatingIfNeeded: rest % 10)
+        rest /= 10
+      } while rest != 0
+      if value < 0 {
+        start -= 1
+        line[start] = ASCII.minus
+      }
+      start -= 1
+      line[start] = type
+      append(contentsOf: UnsafeRawBufferPointer(rebasing: line[start...]))
+    }
   }
 }

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Synchronization
-
 /// Waits that grow with failures, with jitter so that hosts do not return in step.
 enum Backoff {
   /// 100 ms doubled per failure up to `max`, of which a random half to the whole.
@@ -15,12 +13,4 @@ enum Backoff {
     let spread = milliseconds / 5
     return milliseconds + Int64.random(in: -spread...spread)
   }
-}
-
-/// When a subscription was last heard of.
-final class LastHeard: Sendable {
-  private let instant = Mutex(ContinuousClock.now)
-
-  var age: Duration { instant.withLock { $0.duration(to: .now) } }
-  func touch() { instant.withLock { $0 = .now } }
 }

@@ -37,11 +37,11 @@ public struct MonitorConfiguration: Sendable {
     /// `INFO` and `ROLE` of a node; a node slower than this is not used meanwhile.
     public var probeTimeoutMilliseconds: Int64 = 500
     /// Between polls while all is well, plus or minus 20 %.
-    public var pollMilliseconds: Int64 = 1000
+    public var pollMilliseconds: Int64 = 1500
     /// Between polls while something is going on, plus or minus 20 %.
     public var urgentPollMilliseconds: Int64 = 100
-    /// Between pings of a subscription.
-    public var subscriptionPingMilliseconds: Int64 = 1000
+    /// Between pings of a subscription, at least: it is pinged when its sentinel is polled.
+    public var subscriptionPingMilliseconds: Int64 = 700
     /// A subscription silent for so long is closed.
     public var subscriptionSilenceMilliseconds: Int64 = 3000
     /// The longest wait before a failed connection is tried again.

@@ -10,13 +10,17 @@ struct MonitorLoop {
     let requests: AsyncStream<Request>.Continuation
     var usedAt: Int64
     var nextPollAt: Int64 = .min
+    var listsAt: Int64 = .min / 2
     var failures = 0
   }
 
   private static let nodeIdleMilliseconds: Int64 = 60_000
+  private static let stableTickMilliseconds: Int64 = 1_500
+  private static let stableListsMilliseconds: Int64 = 2_900
+  private static let urgentListsMilliseconds: Int64 = 900
 
   private let configuration: MonitorConfiguration
-  private let group: any EventLoopGroup
+  private let eventLoop: any EventLoop
   private let inbox: Inbox
   private let onView: @Sendable (MasterView) -> Void
   private let onNote: @Sendable (TrackerNote) -> Void
@@ -25,15 +29,17 @@ struct MonitorLoop {
   private var sentinels: [NodeAddress: Worker<SentinelWorker.Request>] = [:]
   private var nodes: [NodeAddress: Worker<Void>] = [:]
   private(set) var pace = PollPace.urgent
+  /// When all sentinels that answer are polled next, while all is well.
+  private var roundAt: Int64 = 0
 
   init(
-    configuration: MonitorConfiguration, group: any EventLoopGroup, inbox: Inbox,
+    configuration: MonitorConfiguration, eventLoop: any EventLoop, inbox: Inbox,
     onView: @escaping @Sendable (MasterView) -> Void,
     onNote: @escaping @Sendable (TrackerNote) -> Void,
     onTimeline: @escaping @Sendable (FailoverTimeline) -> Void
   ) {
     self.configuration = configuration
-    self.group = group
+    self.eventLoop = eventLoop
     self.inbox = inbox
     self.onView = onView
     self.onNote = onNote
@@ -42,7 +48,8 @@ struct MonitorLoop {
     switch configuration.mode {
     case .sentinels(let addresses, let masterName):
       var settings = TrackerConfiguration(masterName: masterName, seeds: addresses)
-      settings.probeMilliseconds = timings.pollMilliseconds
+      // Less than between two rounds of polls, so that it is due at each of them and not at a time of its own.
+      settings.probeMilliseconds = timings.pollMilliseconds * 7 / 10
       settings.urgentProbeMilliseconds = timings.urgentPollMilliseconds
       settings.hopelessAfterMilliseconds = timings.hopelessAfterMilliseconds
       settings.earlyCutOver = configuration.earlyCutOver
@@ -58,6 +65,18 @@ struct MonitorLoop {
   }
 
   var status: MonitorStatus { tracker.status }
+
+  /// When it is to be told that time has passed.
+  var tickMilliseconds: Int64 {
+    switch pace {
+    case .stable:
+      let now = nowMilliseconds
+      return roundAt > now
+        ? min(roundAt - now, Self.stableTickMilliseconds) : Self.stableTickMilliseconds
+    case .urgent: return 20
+    case .failover: return 5
+    }
+  }
 
   mutating func take(_ item: Inbox.Item, _ tasks: inout DiscardingTaskGroup) {
     let now = nowMilliseconds
@@ -87,7 +106,7 @@ struct MonitorLoop {
     switch action {
     case .probe(let address): probe(address, now, &tasks)
     case .pollSentinels: for address in sentinels.keys { poll(address, now) }
-    case .pollSentinel(let address): poll(address, now, .withLists)
+    case .pollSentinel(let address): poll(address, now, withLists: true)
     case .setPace(let pace):
       self.pace = pace
       if pace != .stable { for address in sentinels.keys { hurry(address, now) } }
@@ -114,26 +133,34 @@ struct MonitorLoop {
         bufferingPolicy: .bufferingNewest(1))
       sentinels[address] = Worker(requests: continuation, usedAt: now)
       let worker = SentinelWorker(
-        address: address, masterName: masterName, configuration: configuration, group: group,
-        inbox: inbox, requests: requests)
+        address: address, masterName: masterName, configuration: configuration,
+        eventLoop: eventLoop, inbox: inbox, requests: requests)
       tasks.addTask { await worker.run() }
       poll(address, now)
     }
   }
 
-  private mutating func poll(
-    _ address: NodeAddress, _ now: Int64, _ request: SentinelWorker.Request = .plain
-  ) {
+  /// The lists of sentinels and replicas are long and change seldom: they are asked for less often.
+  private mutating func poll(_ address: NodeAddress, _ now: Int64, withLists: Bool = false) {
     guard var worker = sentinels[address] else { return }
-    worker.nextPollAt = now + pollWait(worker.failures)
+    worker.nextPollAt = nextPoll(after: now, worker.failures)
+    let age = pace == .stable ? Self.stableListsMilliseconds : Self.urgentListsMilliseconds
+    let areListsDue = withLists || now - worker.listsAt >= age
     sentinels[address] = worker
-    worker.requests.yield(request)
+    worker.requests.yield(areListsDue ? .withLists : .plain)
   }
 
   private mutating func hurry(_ address: NodeAddress, _ now: Int64) {
     guard let worker = sentinels[address] else { return }
     let soon = now + pollWait(worker.failures)
     sentinels[address]?.nextPollAt = min(worker.nextPollAt, soon)
+  }
+
+  /// While all is well the sentinels are polled together, so that an idle daemon wakes once for all of them.
+  private mutating func nextPoll(after now: Int64, _ failures: Int) -> Int64 {
+    guard pace == .stable, failures == 0 else { return now + pollWait(failures) }
+    if roundAt <= now { roundAt = now + pollWait(0) }
+    return roundAt
   }
 
   /// A sentinel that does not answer is asked less often, but never much less while it matters.
@@ -149,7 +176,9 @@ struct MonitorLoop {
 
   private mutating func noteOutcome(of event: TrackerEvent, _ now: Int64) {
     switch event {
-    case .sentinelPolled(let poll): sentinels[poll.address]?.failures = 0
+    case .sentinelPolled(let poll):
+      sentinels[poll.address]?.failures = 0
+      if poll.replicas != nil { sentinels[poll.address]?.listsAt = now }
     case .sentinelFailed(let address, _): sentinels[address]?.failures += 1
     case .subscribed, .announced, .nodeProbed, .nodeFailed, .linkReported, .tick: break
     }
@@ -165,7 +194,7 @@ struct MonitorLoop {
         bufferingPolicy: .bufferingNewest(1))
       nodes[address] = Worker(requests: continuation, usedAt: now)
       let worker = NodeWorker(
-        address: address, configuration: configuration, group: group, inbox: inbox,
+        address: address, configuration: configuration, eventLoop: eventLoop, inbox: inbox,
         requests: requests)
       tasks.addTask { await worker.run() }
     }

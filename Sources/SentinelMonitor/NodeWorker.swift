@@ -8,7 +8,7 @@ import RESP
 struct NodeWorker: Sendable {
   let address: NodeAddress
   let configuration: MonitorConfiguration
-  let group: any EventLoopGroup
+  let eventLoop: any EventLoop
   let inbox: Inbox
   /// Each element asks for one probe; its end ends the worker.
   let requests: AsyncStream<Void>
@@ -17,7 +17,8 @@ struct NodeWorker: Sendable {
     var connection = KeptConnection(
       dialer: Dialer(
         address: address, tls: configuration.redisTLS,
-        credentials: configuration.redisCredentials, timings: configuration.timings, group: group))
+        credentials: configuration.redisCredentials, timings: configuration.timings,
+        group: eventLoop))
     for await _ in requests {
       do throws(ConnectionError) {
         let replies = try await connection.ask(

@@ -17,6 +17,9 @@ public final class SentinelMonitor: Sendable {
   private let onNote: @Sendable (TrackerNote) -> Void
   private let onTimeline: @Sendable (FailoverTimeline) -> Void
   private let inbox = Inbox()
+  private let turn: AsyncStream<Void>.Continuation
+  /// Fires when the monitor has looked at what came in, every 1.5 seconds at least. For one reader.
+  public let turns: AsyncStream<Void>
   private let knocks = Mutex<[@Sendable () -> Void]>([])
   private let lastStatus = Mutex(MonitorStatus())
 
@@ -29,6 +32,7 @@ public final class SentinelMonitor: Sendable {
     onNote: @escaping @Sendable (TrackerNote) -> Void,
     onTimeline: @escaping @Sendable (FailoverTimeline) -> Void = { _ in }
   ) {
+    (turns, turn) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     self.configuration = configuration
     self.group = group
     self.onView = onView
@@ -38,19 +42,26 @@ public final class SentinelMonitor: Sendable {
 
   /// Watches until the task is cancelled, then closes every connection. Call once.
   public func run() async {
+    let loop = group.next()
+    await withTaskExecutorPreference(LoopExecutor(loop)) { await run(on: loop) }
+  }
+
+  private func run(on eventLoop: any EventLoop) async {
     await withDiscardingTaskGroup { tasks in
-      var clock = TickClock(loop: group.next(), inbox: inbox)
+      var clock = TickClock(loop: eventLoop, inbox: inbox)
       clock.arm(milliseconds: 0)
       var loop = MonitorLoop(
-        configuration: configuration, group: group, inbox: inbox, onView: onView, onNote: onNote,
-        onTimeline: onTimeline)
+        configuration: configuration, eventLoop: eventLoop, inbox: inbox, onView: onView,
+        onNote: onNote, onTimeline: onTimeline)
       for await _ in inbox.signals {
         for item in inbox.drain() { loop.take(item, &tasks) }
-        clock.arm(milliseconds: Self.tickMilliseconds(loop.pace))
+        clock.arm(milliseconds: loop.tickMilliseconds)
         let status = loop.status
         lastStatus.withLock { $0 = status }
         answerKnocks()
+        turn.yield()
       }
+      turn.finish()
       clock.stop()
       loop.end()
       tasks.cancelAll()
@@ -79,14 +90,6 @@ public final class SentinelMonitor: Sendable {
       return knocks
     }
     for answered in waiting { answered() }
-  }
-
-  private static func tickMilliseconds(_ pace: PollPace) -> Int64 {
-    switch pace {
-    case .stable: 200
-    case .urgent: 20
-    case .failover: 5
-    }
   }
 }
 

@@ -4,22 +4,25 @@ import Failover
 import NIOCore
 import RESP
 
-/// Watches one sentinel: polls it when told to, and holds a subscription. A sentinel that stays
+/// Watches one sentinel: polls it when told to, and holds a subscription, which is checked at the same time. A sentinel that stays
 /// silent delays nobody but its own worker.
 struct SentinelWorker: Sendable {
   enum Request: Sendable {
-    /// The lists of sentinels and replicas only if they are old.
+    /// Whom it names.
     case plain
+    /// The lists of sentinels and replicas too.
     case withLists
   }
 
   let address: NodeAddress
   let masterName: String
   let configuration: MonitorConfiguration
-  let group: any EventLoopGroup
+  let eventLoop: any EventLoop
   let inbox: Inbox
   /// Each element asks for one poll; its end ends the worker.
   let requests: AsyncStream<Request>
+
+  private let subscription = SubscriptionCheck()
 
   func run() async {
     await withTaskGroup(of: Void.self) { tasks in
@@ -33,24 +36,22 @@ struct SentinelWorker: Sendable {
   private var dialer: Dialer {
     Dialer(
       address: address, tls: configuration.sentinelTLS,
-      credentials: configuration.sentinelCredentials, timings: configuration.timings, group: group)
+      credentials: configuration.sentinelCredentials, timings: configuration.timings,
+      group: eventLoop)
   }
 
   // MARK: Polls
 
   private func pollWhenAsked() async {
     var connection = KeptConnection(dialer: dialer)
-    var listsAt: ContinuousClock.Instant?
     for await request in requests {
-      // The lists are long and change seldom.
-      let areOld = listsAt.map { $0.duration(to: .now) >= .milliseconds(900) } ?? true
-      let withLists = areOld || request == .withLists
+      let withLists = request == .withLists
+      subscription.check(configuration.timings)
       do throws(ConnectionError) {
         let replies = try await connection.ask(
           SentinelPoll.commands(masterName: masterName, withLists: withLists),
           timeoutMilliseconds: configuration.timings.queryTimeoutMilliseconds)
         let poll = try SentinelPoll(address: address, replies: replies)
-        if withLists { listsAt = .now }
         inbox.post(.sentinelPolled(poll))
       } catch {
         connection.failed(error)
@@ -79,7 +80,7 @@ struct SentinelWorker: Sendable {
       let wait = Backoff.milliseconds(
         failures: failures, max: configuration.timings.backoffMaxMilliseconds)
       failures += 1
-      try? await Task.sleep(for: .milliseconds(wait))
+      await eventLoop.pause(milliseconds: wait)
     }
   }
 
@@ -105,32 +106,11 @@ struct SentinelWorker: Sendable {
     }
     onSubscribed()
     inbox.post(.subscribed(address))
-    await listen(to: values, on: connection)
-  }
-
-  private func listen(to values: AsyncStream<RESPValue>, on connection: RESPConnection) async {
-    let heard = LastHeard()
-    await withTaskGroup(of: Void.self) { tasks in
-      tasks.addTask { await ping(connection, heard) }
-      tasks.addTask {
-        for await value in values {
-          heard.touch()
-          announce(value)
-        }
-      }
-      await tasks.next()
-      connection.close()
-      tasks.cancelAll()
-    }
-  }
-
-  private func ping(_ connection: RESPConnection, _ heard: LastHeard) async {
-    let timings = configuration.timings
-    while !Task.isCancelled,
-      heard.age < .milliseconds(timings.subscriptionSilenceMilliseconds)
-    {
-      connection.send(["PING"])
-      try? await Task.sleep(for: .milliseconds(timings.subscriptionPingMilliseconds))
+    subscription.begin(connection)
+    defer { subscription.end() }
+    for await value in values {
+      subscription.heard()
+      announce(value)
     }
   }
 

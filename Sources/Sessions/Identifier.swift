@@ -55,19 +55,26 @@ public func isEqualInConstantTime(_ left: [UInt8], _ right: [UInt8]) -> Bool {
 
 /// Lower-case hex.
 enum Hexadecimal {
-  private static let digits = Array("0123456789abcdef".utf8)
-
   static func isDigit(_ byte: UInt8) -> Bool {
     (0x30...0x39).contains(byte) || (0x61...0x66).contains(byte)
   }
 
-  static func text(_ bytes: some Sequence<UInt8>) -> [UInt8] {
-    var text: [UInt8] = []
-    for byte in bytes {
-      text.append(digits[Int(byte >> 4)])
-      text.append(digits[Int(byte & 15)])
+  static func text(_ digest: some Digest) -> [UInt8] { text(Array(digest)) }
+
+  static func text(_ bytes: [UInt8]) -> [UInt8] { bytes.withUnsafeBytes { text($0) } }
+
+  private static func text(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: 2 * bytes.count) { text, count in
+      for (index, byte) in bytes.enumerated() {
+        text.initializeElement(at: 2 * index, to: digit(byte >> 4))
+        text.initializeElement(at: 2 * index + 1, to: digit(byte & 15))
+      }
+      count = 2 * bytes.count
     }
-    return text
+  }
+
+  private static func digit(_ value: UInt8) -> UInt8 {
+    value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") - 10 + value
   }
 
   static func random(bytes count: Int, _ random: inout some RandomNumberGenerator) -> [UInt8] {

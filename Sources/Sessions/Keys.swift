@@ -31,6 +31,12 @@ public struct SessionKeys: Sendable, Equatable {
   }
 
   private func key(_ first: String, _ name: [UInt8], _ last: String = "") -> [UInt8] {
-    prefix + Array(first.utf8) + name + Array(last.utf8)
+    var key: [UInt8] = []
+    key.reserveCapacity(prefix.count + first.utf8.count + name.count + last.utf8.count)
+    key += prefix
+    key += first.utf8
+    key += name
+    key += last.utf8
+    return key
   }
 }

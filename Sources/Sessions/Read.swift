@@ -66,14 +66,17 @@ struct SessionRead: SessionWork {
     }
   }
 
+  private static let yes = [UInt8(ascii: "1")]
+  private static let no = [UInt8(ascii: "0")]
+
   private func call() -> SessionStep {
     guard let target else { return .reply(.value(.null)) }
     // A read must not wait while writes are fenced; the next one slides. TOUCH is there to slide.
     let writes = slides && (isTouch || !isFenced)
     let arguments = [
-      context.prefix, target.stored, address?.hexadecimal ?? [], bytes(writes ? 1 : 0),
+      context.prefix, target.stored, address?.hexadecimal ?? [], writes ? Self.yes : Self.no,
       bytes(context.configuration.slidingPercent), address.map { bytes($0.text) } ?? [],
-      bytes(isTouch ? 0 : 1),
+      isTouch ? Self.no : Self.yes,
     ]
     return .call(
       SessionScript.get, keys: [context.keys.session(target.stored)], arguments, isWrite: writes)

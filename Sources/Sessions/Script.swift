@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Crypto
+import RESP
 
 /// A Lua script that Redis runs, atomically.
 public struct Script: Sendable, Hashable {
@@ -9,6 +10,8 @@ public struct Script: Sendable, Hashable {
   public let source: String
   /// The SHA-1 of its text in lower-case hex, as `EVALSHA` names it.
   public let digest: String
+  /// `EVALSHA` and the digest, as a request has them behind its count.
+  public let call: [UInt8]
 
   /// A script with this text.
   public init(_ name: String, _ source: String) {
@@ -19,6 +22,10 @@ public struct Script: Sendable, Hashable {
       let text = String(byte, radix: 16)
       return byte < 16 ? "0" + text : text
     }.joined()
+    var call: [UInt8] = []
+    call.writeBulk("EVALSHA")
+    call.writeBulk(digest)
+    self.call = call
   }
 
   /// Two are the same if their texts are.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What is known of a native command without running it.
-public struct SessionCommand: Sendable, Equatable {
+public final class SessionCommand: Sendable {
   /// Its name in upper case.
   public let name: String
   /// Its arguments, as `SESSION.HELP` shows them.
@@ -20,17 +20,26 @@ public struct SessionCommand: Sendable, Equatable {
 
   /// The command of this name, in any case; nil for an unknown one.
   public static func named(_ name: [UInt8]) -> SessionCommand? {
-    guard name.count <= 20 else { return nil }
-    return byName[String(decoding: name, as: UTF8.self).uppercased()]
+    all.first { $0.isNamed(name) }
   }
 
-  private static let byName = Dictionary(uniqueKeysWithValues: all.map { ($0.name, $0) })
+  private let nameBytes: [UInt8]
+
+  private func isNamed(_ name: [UInt8]) -> Bool {
+    guard name.count == nameBytes.count else { return false }
+    for (byte, expected) in zip(name, nameBytes) {
+      let isLowercase = byte >= UInt8(ascii: "a") && byte <= UInt8(ascii: "z")
+      guard (isLowercase ? byte & 0xDF : byte) == expected else { return false }
+    }
+    return true
+  }
 
   private init(
     _ name: String, _ usage: String, _ arity: ClosedRange<Int>, writes isWrite: Bool,
     _ summary: String
   ) {
     self.name = "SESSION." + name
+    nameBytes = Array(self.name.utf8)
     self.usage = usage
     self.summary = summary
     self.arity = arity

@@ -68,7 +68,7 @@ struct Daemon {
           .init(service: MonitorService(monitor: monitor, reports: reports.stream)),
           .init(
             service: StatusService(
-              monitor: monitor, gateway: gateway, events: events,
+              monitor: monitor, gateway: gateway, events: events, loop: controlLoops.next(),
               isFixed: settings.redis.address != nil)),
           .init(service: WatchdogService(gateway: gateway, monitor: monitor)),
           .init(service: HangupService(reloader: reloader)),
@@ -160,19 +160,30 @@ private struct StatusService: Service {
   let monitor: SentinelMonitor
   let gateway: Gateway
   let events: EventLog
+  /// Of the control plane, which is awake when there is something to tell.
+  let loop: any EventLoop
   let isFixed: Bool
 
   func run() async throws {
-    await cancelWhenGracefulShutdown {
-      var last = ""
-      var announced: UInt64 = 0
-      while !Task.isCancelled {
-        announce(gateway.refreshReports(), after: &announced)
-        let line = await statusLine()
-        if line != last { Notify.status(line) }
-        last = line
-        try? await Task.sleep(for: .milliseconds(500))
-      }
+    await withTaskExecutorPreference(LoopExecutor(loop)) {
+      await cancelWhenGracefulShutdown { await follow() }
+    }
+  }
+
+  private func follow() async {
+    var last = ""
+    var (waiting, rounds) = (0, 0)
+    var announced: UInt64 = 0
+    var toldAt: ContinuousClock.Instant?
+    for await _ in monitor.turns {
+      // Many turns a second while something goes on; the next one is never far.
+      if let toldAt, toldAt.duration(to: .now) < .milliseconds(250) { continue }
+      toldAt = .now
+      announce(gateway.refreshReports(), after: &announced)
+      let line = await statusLine(&waiting, &rounds)
+      // A service manager that does not listen must not hold up the control plane.
+      if line != last { await Task.detached { [line] in Notify.status(line) }.value }
+      last = line
     }
   }
 
@@ -193,9 +204,12 @@ private struct StatusService: Service {
     }
   }
 
-  private func statusLine() async -> String {
+  private func statusLine(_ waiting: inout Int, _ rounds: inout Int) async -> String {
     let status = await monitor.status()
-    let waiting = (try? await gateway.statistics().waiting) ?? 0
+    // Many wait only where there is no master; for the few that may wait for a connection no shard is woken each time.
+    let isLikely = !status.view.isServing || status.view.fence != nil || waiting > 0
+    rounds += 1
+    if isLikely || rounds % 8 == 0 { waiting = (try? await gateway.statistics().waiting) ?? 0 }
     let master = status.view.address.map { "\($0)" } ?? "none"
     let sentinels =
       isFixed

@@ -47,7 +47,11 @@ struct ClientNeedsTests {
       try await withFixed(arguments: setting("listen.passwordFile=\(file)")) { _, daemon in
         let client = try await daemon.connect()
         #expect(try await client.command("GET", "k").errorWord == "NOAUTH")
-        #expect(try await client.command("HOLDFAST.STATUS").dictionary?["state"]?.text == "serving")
+        try await eventually(
+          "state serving",
+          holds: {
+            try await client.command("HOLDFAST.STATUS").dictionary?["state"]?.text == "serving"
+          })
         let hello = try await client.command("HELLO", "3", "AUTH", "default", "socket-secret")
         #expect(hello.dictionary?["proto"] == .integer(3))
         #expect(try await client.command("SET", "k", "v") == .simple("OK"))

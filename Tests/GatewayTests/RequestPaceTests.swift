@@ -22,20 +22,20 @@ import Testing
   }
 
   @Test func manyThatComeAFewAtATimeGather() {
-    #expect(gathers(turns(every: 40, 2, for: 10_000)))
-    #expect(gathers(turns(every: 30, 1, for: 10_000)))
+    #expect(gathers(turns(every: 30, 2, for: 10_000)))
+    #expect(gathers(turns(every: 15, 1, for: 10_000)))
   }
 
   @Test func manyThatComeTogetherDoNot() { #expect(!gathers(turns(every: 100, 50, for: 10_000))) }
 
   @Test func whoeverComesAfterAQuietTimeDoesNotWait() {
-    let busy = turns(every: 40, 2, for: 10_000)
+    let busy = turns(every: 30, 2, for: 10_000)
     #expect(!gathers(busy + [(10_000 + 10_000 + 5_000, 1)]))
   }
 
   @Test func aTurnOfRepliesDoesNotWait() {
     var pace = RequestPace()
-    for turn in turns(every: 40, 2, for: 10_000) { for _ in 0..<turn.1 { pace.note(turn.0) } }
+    for turn in turns(every: 30, 2, for: 10_000) { for _ in 0..<turn.1 { pace.note(turn.0) } }
     #expect(!pace.isGathering(20_000))
   }
 
