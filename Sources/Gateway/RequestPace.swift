@@ -3,10 +3,12 @@
 /// How many requests come in a millisecond, and at each turn.
 ///
 /// A shard that is faster than its clients finds few requests at a time, and pays a turn and a write for each. It may
-/// let them gather where there are many; one client alone never waits.
+/// let them gather where there are many; a few clients never wait.
 struct RequestPace {
   /// As many come in a millisecond where it is worth while.
-  private static let worthWhile = 48
+  private static let worthWhile = 24
+  /// As many have no reply yet, each of which waits for the others anyway.
+  private static let crowd = 12
   /// As many at one turn are gathered already.
   private static let enough = 40
 
@@ -33,8 +35,8 @@ struct RequestPace {
   }
 
   /// Asked at the end of a turn; one without requests has nothing to wait for.
-  func isGathering(_ nowMicroseconds: Int64) -> Bool {
-    inLastWindow >= Self.worthWhile && inTurn < Self.enough && turnMicroseconds == nowMicroseconds
-      && inTurn > 0
+  func isGathering(_ nowMicroseconds: Int64, inFlight: Int) -> Bool {
+    inFlight >= Self.crowd && inLastWindow >= Self.worthWhile && inTurn < Self.enough
+      && turnMicroseconds == nowMicroseconds && inTurn > 0
   }
 }

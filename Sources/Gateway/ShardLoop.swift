@@ -100,7 +100,7 @@ final class ShardLoop: ReactorWork {
     return max(0, tickMilliseconds - nowMilliseconds)
   }
 
-  var isGathering: Bool { pace.isGathering(turnMicroseconds) }
+  var isGathering: Bool { pace.isGathering(turnMicroseconds, inFlight: shard.inFlightCount) }
 
   private func tick() {
     shard.tick(nowMilliseconds: nowMilliseconds)

@@ -72,7 +72,8 @@ public final class Shard {
   /// All failovers this daemon knows of, the oldest first; for `HOLDFAST.FAILOVERS`.
   public var reports: [FailoverReport] = []
 
-  var inFlightCount = 0
+  /// Clients' commands without a reply.
+  public internal(set) var inFlightCount = 0
   var inFlightBytes = 0
   var inputBytes = 0
   var outputBytes = 0
