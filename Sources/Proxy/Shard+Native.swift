@@ -13,8 +13,12 @@ extension Shard {
   /// The link that a client's native commands travel on.
   func nativeLink(of client: Client) -> Link? {
     let key = nativeGroup
-    if groups[key] == nil, groupErrors[key] == nil, view.isServing { addGroup(key) }
-    guard let group = groups[key], !group.isEmpty else { return nil }
+    var group = groups[key]
+    if group == nil, groupErrors[key] == nil, view.isServing {
+      addGroup(key)
+      group = groups[key]
+    }
+    guard let group, !group.isEmpty else { return nil }
     return group[client.linkChoice % group.count]
   }
 
@@ -139,6 +143,13 @@ extension Shard {
 
   /// Redis has answered the call of a native command, or it was given up with an error of the daemon's.
   func continueNative(_ client: Client, _ position: UInt64, _ reply: UnsafeRawBufferPointer) {
+    if let run = client.natives[position], case .client(let isSilent) = run.purpose,
+      client.version == .two, run.operation?.passes(reply) == true
+    {
+      client.natives[position] = nil
+      let seen = isSilent ? UnsafeRawBufferPointer(start: nil, count: 0) : reply
+      return answer(client, position, seen)
+    }
     let value = try? RESPValue.parse(reply, from: 0, limits: configuration.replyLimits)?.value
     continueNative(
       client, position, value ?? .error("ERR Redis gave an answer that is not understood"))

@@ -47,7 +47,16 @@ struct SessionRead: SessionWork {
     return call()
   }
 
+  /// Data, version, user, ttl and no id: the script's answer is the client's where nothing is compressed, followed or
+  /// to be noted. It is the usual one, and need not be taken apart.
+  func passes(_ reply: UnsafeRawBufferPointer) -> Bool {
+    !isTouch && target?.hops == 0 && reply.starts(with: "*5\r\n".utf8)
+  }
+
   mutating func answered(_ answer: RESPValue, nowMilliseconds: Int64) -> SessionStep {
+    if case .array(let values) = answer, values.count == 5 {
+      return .reply(fields(data: values[0], version: values[1], user: values[2], ttl: values[3]))
+    }
     guard let answer = ScriptAnswer(answer) else { return .unexpected }
     switch answer.word {
     case .ok: return .reply(found(answer))
@@ -97,10 +106,15 @@ struct SessionRead: SessionWork {
     } catch {
       return .error("ERR the session's data in Redis are damaged; destroy the session")
     }
+    return fields(data: .bulk(data), version: answer[4], user: answer[5], ttl: answer[0])
+  }
+
+  private func fields(
+    data: RESPValue, version: RESPValue, user: RESPValue, ttl: RESPValue
+  ) -> SessionReply {
     let isFollowed = (target?.hops ?? 0) > 0
     return .fields([
-      .init("data", .bulk(data)), .init("version", answer[4]), .init("user", answer[5]),
-      .init("ttl", answer[0]),
+      .init("data", data), .init("version", version), .init("user", user), .init("ttl", ttl),
       .init("id", isFollowed ? target.map { .bulk($0.id.text) } ?? .null : .null),
     ])
   }

@@ -3,7 +3,7 @@ import Crypto
 import RESP
 
 /// A Lua script that Redis runs, atomically.
-public struct Script: Sendable, Hashable {
+public final class Script: Sendable, Hashable {
   /// What it does, for errors and help.
   public let name: String
   /// Its text.

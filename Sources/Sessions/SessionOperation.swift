@@ -73,6 +73,10 @@ public struct SessionOperation: Sendable, CustomStringConvertible, CustomReflect
     return work.answered(reply, nowMilliseconds: nowMilliseconds)
   }
 
+  /// Whether the reply to the last call is, byte by byte, what a client of RESP2 is answered: then it may be passed on,
+  /// and the operation is over.
+  public func passes(_ reply: UnsafeRawBufferPointer) -> Bool { work.passes(reply) }
+
   /// Whether a replica has all that was written before the last step, ``SessionStep/confirm(timeoutMilliseconds:)``.
   public mutating func confirmed(_ isConfirmed: Bool, nowMilliseconds: Int64) -> SessionStep {
     work.confirmed(isConfirmed)

@@ -7,6 +7,8 @@ protocol SessionWork: Sendable {
   mutating func start(isFenced: Bool, nowMilliseconds: Int64) -> SessionStep
   /// A script's or command's reply, which is no error.
   mutating func answered(_ answer: RESPValue, nowMilliseconds: Int64) -> SessionStep
+  /// Whether a script's reply is the client's in RESP2 as it stands.
+  func passes(_ reply: UnsafeRawBufferPointer) -> Bool
   /// Whether a replica has it.
   mutating func confirmed(_ isConfirmed: Bool) -> SessionStep
   /// A pause is over.
@@ -22,6 +24,7 @@ protocol SessionWork: Sendable {
 }
 
 extension SessionWork {
+  func passes(_ reply: UnsafeRawBufferPointer) -> Bool { false }
   mutating func confirmed(_ isConfirmed: Bool) -> SessionStep { .unexpected }
   mutating func resumed(nowMilliseconds: Int64) -> SessionStep { .unexpected }
   mutating func restarted() {}

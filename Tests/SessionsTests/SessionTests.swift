@@ -24,6 +24,7 @@ import Testing
       #expect(got["user"] == .text("u1"))
       #expect(got["id"] == .null)
       #expect((99_000...100_000).contains(got["ttl"].integerValue ?? 0))
+      #expect(runner.passedCount == 1, "that one and no other")
       #expect(try runner.run("TOUCH", text(id)).value?.integerValue ?? 0 > 99_000)
 
       let row = try #require(try runner.run("LIST", "u1").rows.first)

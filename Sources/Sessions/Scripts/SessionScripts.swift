@@ -61,7 +61,7 @@ enum SessionScript {
         return {'OK', table.concat(evicted, ',')}
         """)
 
-  /// The binding is checked before anything is touched, in the same step.
+  /// The binding is checked before anything is touched, in the same step. See ``SessionRead/passes(_:)``.
   static let get = Script(
     "get",
     Fragment.clock + Fragment.extend + Fragment.load + Fragment.touch + Fragment.bound + """
@@ -79,6 +79,10 @@ enum SessionScript {
       end
       if ARGV[7] == '0' then return {'OK', ttl, fits and 1 or 0} end
       local d = redis.call('HMGET', key, 'data', 'size')
+      -- Nothing is to be looked at again: as a client of RESP2 reads it.
+      if fits and d[1] and not d[2] then
+        return {d[1], tonumber(s.version), s.user, ttl, false}
+      end
       return {'OK', ttl, fits and 1 or 0, d[1], d[2], tonumber(s.version), s.user}
       """)
 
