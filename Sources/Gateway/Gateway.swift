@@ -17,6 +17,7 @@ public final class Gateway: Sendable {
   private let locks: HostLocks
   private let processes: ProcessWatch
   private let relay: TLSRelay
+  private let placement: Placement
   private let listeners = NIOLockedValueBox(Listeners())
 
   private struct Listeners {
@@ -40,6 +41,8 @@ public final class Gateway: Sendable {
     self.processes = processes
     let relay = TLSRelay(group: group)
     self.relay = relay
+    let placement = Placement(shardCount: configuration.shards)
+    self.placement = placement
     var shards: [NIOLoopBound<ShardLoop>] = []
     var reactors: [Reactor] = []
     for index in 0..<configuration.shards {
@@ -51,7 +54,7 @@ public final class Gateway: Sendable {
             let shard = ShardLoop(
               loop: reactor, poller: poller, index: index, configuration: configuration,
               book: book, denials: denials, locks: locks, processes: processes, relay: relay,
-              report: report)
+              placement: placement, report: report)
             made.resume(returning: NIOLoopBound(shard, eventLoop: reactor))
             return shard
           }
@@ -60,6 +63,7 @@ public final class Gateway: Sendable {
     }
     self.shards = shards
     self.reactors = reactors
+    placement.follow(shards)
     denials.follow(shards)
     locks.follow(shards)
   }
@@ -78,12 +82,10 @@ public final class Gateway: Sendable {
     guard let tls = listener.tls else {
       return serve(try LoopbackListener.open(listener, backlog: backlog), .tcp)
     }
-    let shards = shards
+    let placement = placement
     do {
       let channel = try await relay.listen(listener, tls, backlog: backlog) { descriptor in
-        // Whichever comes; they are spread over the shards by their descriptors.
-        let shard = shards[Int(descriptor) / 2 % shards.count]
-        shard.eventLoop.execute { shard.value.accept(descriptor, .tcp) }
+        placement.hand(descriptor, .tcp, to: placement.place(acceptedBy: 0))
       }
       listeners.withLockedValue { $0.channels.append(channel) }
     } catch {

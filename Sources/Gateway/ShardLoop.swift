@@ -20,6 +20,7 @@ final class ShardLoop: ReactorWork {
   private let locks: HostLocks
   private let processes: ProcessWatch
   private let relay: TLSRelay
+  private let placement: Placement
   private let report: @Sendable (LinkReport) -> Void
 
   private var clients: [ClientConnection?] = []
@@ -50,7 +51,7 @@ final class ShardLoop: ReactorWork {
   init(
     loop: Reactor, poller: Poller, index: Int, configuration: GatewayConfiguration,
     book: ReportBook, denials: DenialBook, locks: HostLocks, processes: ProcessWatch,
-    relay: TLSRelay, report: @escaping @Sendable (LinkReport) -> Void
+    relay: TLSRelay, placement: Placement, report: @escaping @Sendable (LinkReport) -> Void
   ) {
     self.loop = loop
     self.poller = poller
@@ -60,6 +61,7 @@ final class ShardLoop: ReactorWork {
     self.locks = locks
     self.processes = processes
     self.relay = relay
+    self.placement = placement
     self.configuration = configuration
     self.report = report
     shard = Shard(configuration: configuration.proxy)
@@ -139,9 +141,20 @@ final class ShardLoop: ReactorWork {
     acceptors = []
   }
 
-  /// Serves a client on a connected descriptor.
-  func accept(_ descriptor: CInt, _ entrance: Entrance) {
-    _ = ClientConnection(descriptor, entrance, shard: self, poller: poller, buffer: buffer)
+  private func accept(_ descriptor: CInt, _ entrance: Entrance) {
+    let place = placement.place(acceptedBy: index)
+    if place == index {
+      serve(descriptor, entrance)
+    } else {
+      placement.hand(descriptor, entrance, to: place)
+    }
+  }
+
+  /// Serves a client on a connected descriptor; it has its place here.
+  func serve(_ descriptor: CInt, _ entrance: Entrance) {
+    let connection = ClientConnection(
+      descriptor, entrance, shard: self, poller: poller, buffer: buffer)
+    if connection.id == nil { placement.left(index) }
   }
 
   func clientConnected(
@@ -179,6 +192,7 @@ final class ShardLoop: ReactorWork {
 
   /// Its socket is closed; the shard hears of it behind what it is doing now.
   func clientClosed(_ id: ClientID, _ connection: ClientConnection) {
+    placement.left(index)
     if clients[Int(id.slot)] === connection { clients[Int(id.slot)] = nil }
     later.append { [self] in shard.clientClosed(id, nowMilliseconds: nowMilliseconds) }
   }
