@@ -38,8 +38,10 @@ extension Shard {
   /// The link that a client's commands travel on. While it is owed replies that never changes.
   func sharedLink(of client: Client) -> Link? {
     if let link = client.link {
-      if link.isBusy, let other = lessBusy(than: link, for: client) { client.link = other }
-      return client.link
+      guard client.order.isSettled, link.isBusy, let other = lessBusy(than: link, for: client)
+      else { return link }
+      client.link = other
+      return other
     }
     let key = client.group
     if groups[key] == nil, groupErrors[key] == nil, view.isServing {

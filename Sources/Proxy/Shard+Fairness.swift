@@ -22,13 +22,16 @@ extension Shard {
 
   /// Whether a client has room for one more command in flight; if not, it waits for its replies.
   func hasRoom(_ client: Client, _ byteCount: Int) -> Bool {
-    let room = room(of: client)
-    // However large: one at a time always may.
-    if client.order.outstanding < room.requests,
-      client.inFlightBytes + byteCount <= room.bytes || client.inFlightBytes == 0
+    let (requests, bytes) = (client.order.outstanding, client.inFlightBytes + byteCount)
+    // Nearly always it has room in any case.
+    if requests < min(Self.sharedRequestsMax, client.requestsMax),
+      bytes <= min(Self.sharedBytesMax, client.bytesMax)
     {
       return true
     }
+    let room = room(of: client)
+    // However large: one at a time always may.
+    if requests < room.requests, bytes <= room.bytes || client.inFlightBytes == 0 { return true }
     client.block = .inFlight
     return false
   }
@@ -39,10 +42,10 @@ extension Shard {
     return client.order.outstanding <= room.requests / 2 && client.inFlightBytes <= room.bytes / 2
   }
 
-  /// Where a client goes on that would have to wait behind another's large reply or long pipeline. One that is owed
-  /// nothing may, unless a lost connection could still execute something of its.
+  /// Where a client goes on that is owed nothing and would have to wait behind another's large reply or long pipeline.
+  /// Not where a lost connection could still execute something of its.
   func lessBusy(than link: Link, for client: Client) -> Link? {
-    guard client.order.isSettled, client.nativeLink == nil, link.isReady, link.predecessors.isEmpty,
+    guard client.nativeLink == nil, link.isReady, link.predecessors.isEmpty,
       let group = groups[client.group], group.count > 1
     else { return nil }
     return group.first {
@@ -51,9 +54,10 @@ extension Shard {
   }
 
   /// A client's command goes onto a link: behind another client's, both share it.
+  @inline(__always)
   func noteSender(_ client: ClientID, on link: Link) {
     guard link.lastClient != client else { return }
-    if link.lastClient != nil { link.sharedMilliseconds = now }
+    if link.lastClient != Link.nobody { link.sharedMilliseconds = now }
     link.lastClient = client
   }
 }
