@@ -16,13 +16,13 @@ public enum TrackerEvent: Sendable, Equatable {
   case nodeFailed(NodeAddress, ProbeFailure)
   /// A shard saw something on a link.
   case linkReported(LinkReport)
-  /// Time has passed. Due every 5 ms in a failover, every 20 ms while urgent, else every 1.5 seconds.
+  /// Time has passed. Due every 5 ms in a failover, every 20 ms while urgent, else every 1.8 seconds at least.
   case tick
 }
 
 /// How often sentinels are polled and the master is probed.
 public enum PollPace: Sendable, Equatable {
-  /// All is well: about once a second.
+  /// All is well: about once in 1.5 seconds.
   case stable
   /// Something is going on: about ten times a second.
   case urgent

@@ -110,17 +110,18 @@ final class HostLocks: Sendable {
     }
   }
 
-  /// Called at each tick of the first shard. Whether something waits for a time that is near.
-  func tick() -> Bool {
+  /// Called at each tick of the first shard. In how many milliseconds something ends that waits, or was held, until a
+  /// time; nil where nothing does.
+  func tick() -> Int64? {
     let deadline = state.withLockedValue { $0.table.nextDeadlineMilliseconds }
-    guard let deadline else { return false }
+    guard let deadline else { return nil }
     let now = Self.nowMilliseconds
     if deadline <= now {
       change(near: 0) { table, now, random in
         table.expire(nowMilliseconds: now, random: &random)
       }
     }
-    return deadline - now < 200
+    return deadline - now
   }
 
   var statistics: LockStatistics { state.withLockedValue { $0.table.statistics } }
@@ -136,6 +137,8 @@ final class HostLocks: Sendable {
       return (state.table.takeActions(), state.shards)
     }
     for action in actions { carryOut(action, shards, near: index) }
+    // The first shard ticks for all; it may be resting.
+    if index != 0 { shards.first?.eventLoop.execute {} }
   }
 
   private func carryOut(

@@ -7,7 +7,7 @@
 struct RequestPace {
   /// As many come in a millisecond where it is worth while.
   private static let worthWhile = 24
-  /// As many have no reply yet, each of which waits for the others anyway.
+  /// As many clients have no reply yet, each of which waits for the others anyway.
   private static let crowd = 12
   /// As many at one turn are gathered already.
   private static let enough = 40
@@ -35,8 +35,8 @@ struct RequestPace {
   }
 
   /// Asked at the end of a turn; one without requests has nothing to wait for.
-  func isGathering(_ nowMicroseconds: Int64, inFlight: Int) -> Bool {
-    inFlight >= Self.crowd && inLastWindow >= Self.worthWhile && inTurn < Self.enough
-      && turnMicroseconds == nowMicroseconds && inTurn > 0
+  func isGathering(_ nowMicroseconds: Int64, waiting: @autoclosure () -> Int) -> Bool {
+    inLastWindow >= Self.worthWhile && inTurn < Self.enough
+      && turnMicroseconds == nowMicroseconds && inTurn > 0 && waiting() >= Self.crowd
   }
 }

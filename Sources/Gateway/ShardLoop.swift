@@ -102,15 +102,17 @@ final class ShardLoop: ReactorWork {
     return max(0, tickMilliseconds - nowMilliseconds)
   }
 
-  var isGathering: Bool { pace.isGathering(turnMicroseconds, inFlight: shard.inFlightCount) }
+  var isGathering: Bool { pace.isGathering(turnMicroseconds, waiting: shard.sharedWaiting) }
 
   private func tick() {
     shard.tick(nowMilliseconds: nowMilliseconds)
     for link in Array(links.values) { link.expire(nowMilliseconds: nowMilliseconds) }
     closing.removeAll { $0.closeAfterWriting(nowMilliseconds: nowMilliseconds) }
     for acceptor in acceptors where acceptor.isPaused { acceptor.resume() }
-    let isRestless = index == 0 && locks.tick() || shard.isRestless
-    isResting = isIdle && !isRestless && !shard.isOwedReplies && closing.isEmpty
+    let lockWait = index == 0 ? locks.tick() : nil
+    let isRestless = lockWait.map { $0 < 200 } ?? false || shard.isRestless
+    isResting =
+      isIdle && !isRestless && lockWait == nil && !shard.isOwedReplies && closing.isEmpty
     isIdle = true
     let wait =
       isRestless

@@ -109,7 +109,7 @@ public final class Client {
   var writeGeneration: UInt64 = 0
 
   // Where its commands go.
-  /// Which of its group's links; a client stays with one, so that its replies keep their order.
+  /// Which of its group's links. A client stays with one while it is owed replies, so that these keep their order.
   let linkChoice: Int
   /// Its shared link, once it has used one.
   var link: Link?

@@ -15,7 +15,7 @@ extension Shard {
   /// Answers the command at a position of the client's order.
   func answer(_ client: Client, _ position: UInt64, _ reply: UnsafeRawBufferPointer) {
     provideOutput(client)
-    makeRoom(for: reply.count, in: &client.output)
+    if position == client.order.answered { makeRoom(for: reply.count, in: &client.output) }
     client.order.answer(position, with: reply, into: &client.output)
     outputBytes += reply.count
     queueOutput(client)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import RESP
 
-// How much one client may take of what all share.
+// How much one client may take of what all share. Native commands keep to one link and have the share alone.
 extension Shard {
   /// Others' commands wait behind those that a client has on the same link: few enough to cost them a fraction of a
   /// millisecond, many enough that a pipeline never waits for the network alone.

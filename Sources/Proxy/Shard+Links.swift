@@ -104,8 +104,10 @@ extension Shard {
   /// A large reply gets all the room it needs at once, and what comes right behind it too: growing step by step would
   /// copy it again and again.
   func makeRoom(for byteCount: Int, in buffer: inout [UInt8]) {
-    guard byteCount >= Self.largeBytes else { return }
-    buffer.reserveCapacity(buffer.count + min(byteCount, Self.reservedBytesMax) + Self.largeBytes)
+    let needed = buffer.count + min(byteCount, Self.reservedBytesMax) + Self.largeBytes
+    guard byteCount >= Self.largeBytes, needed > buffer.capacity else { return }
+    // Many large ones in a row must not copy all before them each time.
+    buffer.reserveCapacity(max(needed, 2 * buffer.capacity))
   }
 
   private static let largeBytes = 64 << 10

@@ -72,8 +72,7 @@ public final class Shard {
   /// All failovers this daemon knows of, the oldest first; for `HOLDFAST.FAILOVERS`.
   public var reports: [FailoverReport] = []
 
-  /// Clients' commands without a reply.
-  public internal(set) var inFlightCount = 0
+  var inFlightCount = 0
   var inFlightBytes = 0
   var inputBytes = 0
   var outputBytes = 0
@@ -142,6 +141,11 @@ public final class Shard {
     !masterWaiters.isEmpty || !leaseWaiters.isEmpty || !retryWaiters.isEmpty || !held.isEmpty
       || !nativeWaiters.isEmpty || !endings.isEmpty || !movers.isEmpty
       || links.contains { link in link.map { $0.state != .ready || !$0.deferred.isEmpty } ?? false }
+  }
+
+  /// How many clients, about, wait for replies on links that they share; those of one client in a row count once.
+  public var sharedWaiting: Int {
+    links.reduce(0) { $0 + ($1.map { $0.isShared ? $0.queue.entries.count : 0 } ?? 0) }
   }
 
   /// Whether Redis has yet to answer something.

@@ -52,6 +52,9 @@ final class Inbox: Sendable {
     wake.yield()
   }
 
+  /// Has the loop take a turn, even where there is nothing to drain.
+  func wakeUp() { wake.yield() }
+
   func post(_ event: TrackerEvent) { post(.event(event)) }
 
   func drain() -> [Item] {

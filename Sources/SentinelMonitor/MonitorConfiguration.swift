@@ -40,10 +40,10 @@ public struct MonitorConfiguration: Sendable {
     public var pollMilliseconds: Int64 = 1500
     /// Between polls while something is going on, plus or minus 20 %.
     public var urgentPollMilliseconds: Int64 = 100
-    /// Between pings of a subscription, at least: it is pinged when its sentinel is polled.
+    /// Between pings of a subscription, at least.
     public var subscriptionPingMilliseconds: Int64 = 700
-    /// A subscription silent for so long is closed.
-    public var subscriptionSilenceMilliseconds: Int64 = 3000
+    /// A subscription is closed when a ping was not answered for so long.
+    public var subscriptionSilenceMilliseconds: Int64 = 2500
     /// The longest wait before a failed connection is tried again.
     public var backoffMaxMilliseconds: Int64 = 2000
     /// The wait after credentials were refused.

@@ -11,11 +11,12 @@ struct MonitorLoop {
     var usedAt: Int64
     var nextPollAt: Int64 = .min
     var listsAt: Int64 = .min / 2
+    var subscription: SubscriptionCheck?
     var failures = 0
   }
 
   private static let nodeIdleMilliseconds: Int64 = 60_000
-  private static let stableTickMilliseconds: Int64 = 1_500
+  private static let stableTickMilliseconds: Int64 = 1_800
   private static let stableListsMilliseconds: Int64 = 2_900
   private static let urgentListsMilliseconds: Int64 = 900
 
@@ -71,8 +72,8 @@ struct MonitorLoop {
     switch pace {
     case .stable:
       let now = nowMilliseconds
-      return roundAt > now
-        ? min(roundAt - now, Self.stableTickMilliseconds) : Self.stableTickMilliseconds
+      let limit = min(Self.stableTickMilliseconds, configuration.timings.pollMilliseconds)
+      return roundAt > now ? min(roundAt - now, Self.stableTickMilliseconds) : limit
     case .urgent: return 20
     case .failover: return 5
     }
@@ -131,10 +132,12 @@ struct MonitorLoop {
     for address in addresses where sentinels[address] == nil {
       let (requests, continuation) = AsyncStream<SentinelWorker.Request>.makeStream(
         bufferingPolicy: .bufferingNewest(1))
-      sentinels[address] = Worker(requests: continuation, usedAt: now)
+      let subscription = SubscriptionCheck()
+      sentinels[address] = Worker(
+        requests: continuation, usedAt: now, subscription: subscription)
       let worker = SentinelWorker(
         address: address, masterName: masterName, configuration: configuration,
-        eventLoop: eventLoop, inbox: inbox, requests: requests)
+        eventLoop: eventLoop, inbox: inbox, requests: requests, subscription: subscription)
       tasks.addTask { await worker.run() }
       poll(address, now)
     }
@@ -203,7 +206,10 @@ struct MonitorLoop {
   }
 
   private mutating func onTick(_ now: Int64) {
-    for (address, worker) in sentinels where now >= worker.nextPollAt { poll(address, now) }
+    for (address, worker) in sentinels {
+      worker.subscription?.check(configuration.timings)
+      if now >= worker.nextPollAt { poll(address, now) }
+    }
     for (address, worker) in nodes where now - worker.usedAt > Self.nodeIdleMilliseconds {
       worker.requests.finish()
       nodes[address] = nil

@@ -18,7 +18,7 @@ public final class SentinelMonitor: Sendable {
   private let onTimeline: @Sendable (FailoverTimeline) -> Void
   private let inbox = Inbox()
   private let turn: AsyncStream<Void>.Continuation
-  /// Fires when the monitor has looked at what came in, every 1.5 seconds at least. For one reader.
+  /// Fires when the monitor has looked at what came in, every 1.8 seconds at least. For one reader.
   public let turns: AsyncStream<Void>
   private let knocks = Mutex<[@Sendable () -> Void]>([])
   private let lastStatus = Mutex(MonitorStatus())
@@ -82,6 +82,7 @@ public final class SentinelMonitor: Sendable {
   public func knock(_ answered: @escaping @Sendable () -> Void) {
     // A loop that hangs is knocked at a few times, not for ever.
     knocks.withLock { if $0.count < 16 { $0.append(answered) } }
+    inbox.wakeUp()
   }
 
   private func answerKnocks() {

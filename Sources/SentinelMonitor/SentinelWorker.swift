@@ -4,7 +4,7 @@ import Failover
 import NIOCore
 import RESP
 
-/// Watches one sentinel: polls it when told to, and holds a subscription, which is checked at the same time. A sentinel that stays
+/// Watches one sentinel: polls it when told to, and holds a subscription. A sentinel that stays
 /// silent delays nobody but its own worker.
 struct SentinelWorker: Sendable {
   enum Request: Sendable {
@@ -22,7 +22,7 @@ struct SentinelWorker: Sendable {
   /// Each element asks for one poll; its end ends the worker.
   let requests: AsyncStream<Request>
 
-  private let subscription = SubscriptionCheck()
+  let subscription: SubscriptionCheck
 
   func run() async {
     await withTaskGroup(of: Void.self) { tasks in
@@ -46,7 +46,6 @@ struct SentinelWorker: Sendable {
     var connection = KeptConnection(dialer: dialer)
     for await request in requests {
       let withLists = request == .withLists
-      subscription.check(configuration.timings)
       do throws(ConnectionError) {
         let replies = try await connection.ask(
           SentinelPoll.commands(masterName: masterName, withLists: withLists),

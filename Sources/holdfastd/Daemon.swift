@@ -176,7 +176,7 @@ private struct StatusService: Service {
     var announced: UInt64 = 0
     var toldAt: ContinuousClock.Instant?
     for await _ in monitor.turns {
-      // Many turns a second while something goes on; the next one is never far.
+      // Many turns a second while something goes on, and the next one is two seconds away at most.
       if let toldAt, toldAt.duration(to: .now) < .milliseconds(250) { continue }
       toldAt = .now
       announce(gateway.refreshReports(), after: &announced)
@@ -190,7 +190,10 @@ private struct StatusService: Service {
   /// One line for each failover that is over, once its figures have had a moment to come in.
   private func announce(_ reports: [FailoverReport], after announced: inout UInt64) {
     for report in reports where report.timeline.number > announced {
-      guard report.timeline.outcome != .underway else { return }
+      // The shards' last figures come a moment later.
+      guard report.timeline.outcome != .underway, let ended = report.timeline.endedMilliseconds,
+        Int64(NIODeadline.now().uptimeNanoseconds / 1_000_000) - ended >= 300
+      else { return }
       announced = report.timeline.number
       events.post(
         JournalEvent(

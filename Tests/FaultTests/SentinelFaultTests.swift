@@ -36,6 +36,25 @@ struct SentinelFaultTests {
     }
   }
 
+  @Test("Seldom polled, they are heard all the same: subscriptions stay")
+  func seldomPolled() async throws {
+    try await withLab(arguments: setting("sentinel.pollMilliseconds=4000")) { lab, daemon in
+      try await daemon.waitUntilServing(lab.initialMaster)
+      for sentinel in lab.sentinels {
+        try await eventually("a subscription that is 14 seconds old", within: 30_000) {
+          let clients = try await sentinel.query(["CLIENT", "LIST"]).text ?? ""
+          let subscribed = clients.split(separator: "\n").filter { $0.contains(" psub=1 ") }
+          let ages = subscribed.flatMap { line in
+            line.split(separator: " ").filter { $0.hasPrefix("age=") }.map {
+              Int($0.dropFirst(4)) ?? 0
+            }
+          }
+          return (ages.max() ?? 0) >= 14 ? true : nil
+        }
+      }
+    }
+  }
+
   @Test("The leader is held up by a replica that cannot follow: nobody waits for its last word")
   func heldLeader() async throws {
     let options = TopologyOptions {

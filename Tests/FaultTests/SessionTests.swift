@@ -272,6 +272,23 @@ struct SessionTests {
     return id
   }
 
+  @Test("A wait for a lock ends when it is over, also where nothing else happens on the host")
+  func quietWait() async throws {
+    try await withFixed { _, daemon in
+      let holder = try await SessionClient.connect(daemon)
+      let id = try await holder.create("x")
+      #expect(try await holder.call("SESSION.LOCK", id, "TTL", "600000").elements?.count == 2)
+      let other = try await SessionClient.connect(daemon)
+      var shortest = Duration.seconds(60)
+      for _ in 0..<3 {
+        let start = ContinuousClock.now
+        #expect(try await other.call("SESSION.LOCK", id, "WAIT", "500").errorWord == "LOCKBUSY")
+        shortest = min(shortest, ContinuousClock.now - start)
+      }
+      #expect(shortest >= .milliseconds(500) && shortest < .milliseconds(900))
+    }
+  }
+
   @Test(
     "A logout survives a kill of the master; a killed holder's lock goes to ten waiters in order")
   func logoutAndLocks() async throws {

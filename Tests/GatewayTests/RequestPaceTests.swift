@@ -6,10 +6,10 @@ import Testing
 /// When a shard lets requests gather.
 @Suite struct RequestPaceTests {
   /// Turns at these times, in microseconds, with so many requests each; whether it gathers behind the last one.
-  private func gathers(_ turns: [(at: Int64, requests: Int)], inFlight: Int = 20) -> Bool {
+  private func gathers(_ turns: [(at: Int64, requests: Int)], waiting: Int = 20) -> Bool {
     var pace = RequestPace()
     for turn in turns { for _ in 0..<turn.requests { pace.note(turn.at) } }
-    return pace.isGathering(turns.last?.at ?? 0, inFlight: inFlight)
+    return pace.isGathering(turns.last?.at ?? 0, waiting: waiting)
   }
 
   private func turns(every step: Int64, _ requests: Int, for total: Int64) -> [(Int64, Int)] {
@@ -27,7 +27,7 @@ import Testing
   }
 
   @Test func aFewBusyClientsNeverWait() {
-    #expect(!gathers(turns(every: 30, 2, for: 10_000), inFlight: 5))
+    #expect(!gathers(turns(every: 30, 2, for: 10_000), waiting: 5))
   }
 
   @Test func manyThatComeTogetherDoNot() { #expect(!gathers(turns(every: 100, 50, for: 10_000))) }
@@ -40,8 +40,8 @@ import Testing
   @Test func aTurnOfRepliesDoesNotWait() {
     var pace = RequestPace()
     for turn in turns(every: 30, 2, for: 10_000) { for _ in 0..<turn.1 { pace.note(turn.0) } }
-    #expect(!pace.isGathering(20_000, inFlight: 20))
+    #expect(!pace.isGathering(20_000, waiting: 20))
   }
 
-  @Test func nothingHappenedYet() { #expect(!RequestPace().isGathering(0, inFlight: 20)) }
+  @Test func nothingHappenedYet() { #expect(!RequestPace().isGathering(0, waiting: 20)) }
 }
