@@ -13,6 +13,8 @@ final class ClientConnection: StreamOwner {
   private let entrance: Entrance
   private var socket: StreamSocket?
   private(set) var id: ClientID?
+  /// See ``RequestPace``.
+  private var seenIn: UInt32 = 0
   /// Since when it is closed but for replies that are not read yet.
   private var closesAtMilliseconds: Int64?
 
@@ -32,7 +34,7 @@ final class ClientConnection: StreamOwner {
 
   func received(_ bytes: UnsafeRawBufferPointer) {
     guard let id, closesAtMilliseconds == nil else { return }
-    shard.clientReceived(id, bytes)
+    shard.clientReceived(id, bytes, seenIn: &seenIn)
   }
 
   func writable(_ isWritable: Bool) {

@@ -1,42 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// How many requests come in a millisecond, and at each turn.
+/// How many requests come in a millisecond, of how many clients, and how many at each turn.
 ///
 /// A shard that is faster than its clients finds few requests at a time, and pays a turn and a write for each. It may
-/// let them gather where there are many; a few clients never wait.
+/// let them gather where many clients ask at the same time; a few never wait.
 struct RequestPace {
   /// As many come in a millisecond where it is worth while.
   private static let worthWhile = 24
-  /// As many clients have no reply yet, each of which waits for the others anyway.
+  /// Of as many clients, each of which waits for the others anyway.
   private static let crowd = 12
   /// As many at one turn are gathered already.
   private static let enough = 40
 
+  private struct Window {
+    var requests = 0
+    var clients = 0
+  }
+
   private var windowMicroseconds: Int64 = 0
-  private var inWindow = 0
-  private var inLastWindow = 0
+  private var windowNumber: UInt32 = 0
+  private var window = Window()
+  private var lastWindow = Window()
   private var turnMicroseconds: Int64 = 0
   private var inTurn = 0
 
   /// A request has come. All of one turn have the same time.
-  mutating func note(_ nowMicroseconds: Int64) {
+  ///
+  /// - Parameter seenIn: In which millisecond its client was last seen; kept with the client, 0 at first.
+  mutating func note(_ nowMicroseconds: Int64, seenIn: inout UInt32) {
     if nowMicroseconds != turnMicroseconds {
       turnMicroseconds = nowMicroseconds
       inTurn = 0
     }
     if nowMicroseconds - windowMicroseconds >= 1000 {
       let isNext = nowMicroseconds - windowMicroseconds < 2000
-      inLastWindow = isNext ? inWindow : 0
+      lastWindow = isNext ? window : Window()
       windowMicroseconds = nowMicroseconds
-      inWindow = 0
+      windowNumber &+= 1
+      window = Window()
     }
-    inWindow += 1
+    window.requests += 1
     inTurn += 1
+    if seenIn != windowNumber {
+      seenIn = windowNumber
+      window.clients += 1
+    }
   }
 
   /// Asked at the end of a turn; one without requests has nothing to wait for.
-  func isGathering(_ nowMicroseconds: Int64, waiting: @autoclosure () -> Int) -> Bool {
-    inLastWindow >= Self.worthWhile && inTurn < Self.enough
-      && turnMicroseconds == nowMicroseconds && inTurn > 0 && waiting() >= Self.crowd
+  func isGathering(_ nowMicroseconds: Int64) -> Bool {
+    lastWindow.requests >= Self.worthWhile && lastWindow.clients >= Self.crowd
+      && inTurn < Self.enough && turnMicroseconds == nowMicroseconds && inTurn > 0
   }
 }

@@ -102,7 +102,7 @@ final class ShardLoop: ReactorWork {
     return max(0, tickMilliseconds - nowMilliseconds)
   }
 
-  var isGathering: Bool { pace.isGathering(turnMicroseconds, waiting: shard.sharedWaiting) }
+  var isGathering: Bool { pace.isGathering(turnMicroseconds) }
 
   private func tick() {
     shard.tick(nowMilliseconds: nowMilliseconds)
@@ -177,8 +177,10 @@ final class ShardLoop: ReactorWork {
     return id
   }
 
-  func clientReceived(_ id: ClientID, _ bytes: UnsafeRawBufferPointer) {
-    pace.note(turnMicroseconds)
+  func clientReceived(
+    _ id: ClientID, _ bytes: UnsafeRawBufferPointer, seenIn: inout UInt32
+  ) {
+    pace.note(turnMicroseconds, seenIn: &seenIn)
     shard.clientReceived(id, bytes, nowMilliseconds: nowMilliseconds)
   }
 

@@ -143,11 +143,6 @@ public final class Shard {
       || links.contains { link in link.map { $0.state != .ready || !$0.deferred.isEmpty } ?? false }
   }
 
-  /// How many clients, about, wait for replies on links that they share; those of one client in a row count once.
-  public var sharedWaiting: Int {
-    links.reduce(0) { $0 + ($1.map { $0.isShared ? $0.queue.entries.count : 0 } ?? 0) }
-  }
-
   /// Whether Redis has yet to answer something.
   public var isOwedReplies: Bool {
     inFlightCount > 0 || links.contains { $0?.queue.isEmpty == false }
