@@ -29,7 +29,7 @@ final class ShardLoop: ReactorWork {
   /// Clients that are closed once they have read their last replies.
   private var closing: [ClientConnection] = []
   /// The daemon's own questions.
-  private var inner: [ClientID: InnerClient] = [:]
+  private var inner = InnerClients()
   /// What must not happen in the middle of what is happening now.
   private var later: [() -> Void] = []
   private static let restlessTickMilliseconds: Int64 = 20
@@ -123,8 +123,13 @@ final class ShardLoop: ReactorWork {
 
   private func handOut() {
     shard.takeClientOutput { id, bytes in
-      if !self.inner.isEmpty, self.takeInner(id, bytes) { return }
-      self.connection(id)?.write(&bytes)
+      switch self.inner.take(id, bytes) {
+      case .notOne: self.connection(id)?.write(&bytes)
+      case .more: break
+      case .answered(let reply, let promise):
+        self.closeInner(id)
+        promise.succeed(reply)
+      }
     }
     shard.takeLinkOutput { id, bytes in self.links[id]?.write(bytes) }
     shard.takeActions { self.carryOut($0) }
@@ -282,49 +287,24 @@ final class ShardLoop: ReactorWork {
     }
   }
 
-  /// Asks as a client would, without a connection; the reply is the first that comes.
+  /// Asks as a client would, without a connection.
   func askItself(_ words: [String]) -> EventLoopFuture<RESPValue> {
     let promise = loop.makePromise(of: RESPValue.self)
     let id = shard.clientConnected(
       peer: nil, entrance: .inside, nowMilliseconds: nowMilliseconds)
-    inner[id] = InnerClient(promise: promise)
-    var command: [UInt8] = []
-    command.writeCommand(["HELLO", "3"])
-    command.writeCommand(words)
-    command.withUnsafeBytes { shard.clientReceived(id, $0, nowMilliseconds: nowMilliseconds) }
+    let request = inner.begin(id, words, promise)
+    request.withUnsafeBytes { shard.clientReceived(id, $0, nowMilliseconds: nowMilliseconds) }
     return promise.futureResult
   }
 
-  /// Takes what the shard answers a client without a connection. True: it was for one.
-  private func takeInner(_ id: ClientID, _ bytes: [UInt8]) -> Bool {
-    guard var client = inner[id] else { return false }
-    client.received += bytes
-    inner[id] = client
-    let limits = ScanLimits()
-    let reply = client.received.withUnsafeBytes { bytes -> RESPValue? in
-      guard let hello = try? RESPValue.parse(bytes, from: 0, limits: limits) else { return nil }
-      return try? RESPValue.parse(bytes, from: hello.byteCount, limits: limits)?.value
-    }
-    guard let reply else { return true }
-    inner[id] = nil
-    closeInner(id)
-    client.promise.succeed(reply)
-    return true
-  }
-
   private func endInner(_ id: ClientID) {
-    guard let client = inner.removeValue(forKey: id) else { return }
+    guard let promise = inner.end(id) else { return }
     closeInner(id)
-    client.promise.succeed(.error("ERR the daemon is stopping, or has too many clients"))
+    promise.succeed(.error("ERR the daemon is stopping, or has too many clients"))
   }
 
   private func closeInner(_ id: ClientID) {
     later.append { [self] in shard.clientClosed(id, nowMilliseconds: nowMilliseconds) }
-  }
-
-  private struct InnerClient {
-    let promise: EventLoopPromise<RESPValue>
-    var received: [UInt8] = []
   }
 
   func drain() {
@@ -334,7 +314,7 @@ final class ShardLoop: ReactorWork {
   /// Closes everything at once.
   func stop() {
     stopListening()
-    for id in Array(inner.keys) { endInner(id) }
+    for id in inner.ids { endInner(id) }
     for case let connection? in clients { connection.close() }
     for link in links.values { link.abort() }
     links = [:]

