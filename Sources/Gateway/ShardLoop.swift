@@ -94,10 +94,11 @@ final class ShardLoop: ReactorWork {
   func turn() -> Int64 {
     if nowMilliseconds >= tickMilliseconds { tick() }
     repeat {
-      handOut()
+      // First what has happened to sockets: what is handed to a connection that is known to be lost counts as sent.
       var due: [() -> Void] = []
       swap(&due, &later)
       for body in due { body() }
+      handOut()
     } while shard.hasWork || !later.isEmpty
     return max(0, tickMilliseconds - nowMilliseconds)
   }

@@ -161,6 +161,7 @@ struct SessionTests {
       let versioned = try await first.create("0")
       let isOver = Flag()
       let (lockedSum, versionedSum) = (Collected<Int>(), Collected<Int>())
+      let failures = Collected<String>()
       let work = Task {
         try await Self.each(8, on: daemon) { number, client in
           // A crash may take what no replica has: here every acknowledged write is on one.
@@ -174,6 +175,9 @@ struct SessionTests {
               }
             } catch LabError.failed(let text) where text.contains("UNREPLICATED") {
               continue
+            } catch {
+              failures.append("\(error)")
+              throw error
             }
           }
         }
@@ -186,7 +190,10 @@ struct SessionTests {
       }
       try await daemon.waitUntilServing(insteadOf: old)
       let before = versionedSum.values.count
-      try await eventually("work after", within: 90_000) { versionedSum.values.count > before + 20 }
+      try await eventually("work after", within: 90_000) {
+        !failures.values.isEmpty || versionedSum.values.count > before + 20
+      }
+      #expect(failures.values == [])
       isOver.set()
       try await work.value
       for (id, sum) in [(locked, lockedSum), (versioned, versionedSum)] {
