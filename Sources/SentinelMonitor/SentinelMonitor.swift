@@ -42,11 +42,7 @@ public final class SentinelMonitor: Sendable {
 
   /// Watches until the task is cancelled, then closes every connection. Call once.
   public func run() async {
-    let loop = group.next()
-    await withTaskExecutorPreference(LoopExecutor(loop)) { await run(on: loop) }
-  }
-
-  private func run(on eventLoop: any EventLoop) async {
+    let eventLoop = group.next()
     await withDiscardingTaskGroup { tasks in
       var clock = TickClock(loop: eventLoop, inbox: inbox)
       clock.arm(milliseconds: 0)

@@ -68,7 +68,7 @@ struct Daemon {
           .init(service: MonitorService(monitor: monitor, reports: reports.stream)),
           .init(
             service: StatusService(
-              monitor: monitor, gateway: gateway, events: events, loop: controlLoops.next(),
+              monitor: monitor, gateway: gateway, events: events,
               isFixed: settings.redis.address != nil)),
           .init(service: WatchdogService(gateway: gateway, monitor: monitor)),
           .init(service: HangupService(reloader: reloader)),
@@ -160,14 +160,10 @@ private struct StatusService: Service {
   let monitor: SentinelMonitor
   let gateway: Gateway
   let events: EventLog
-  /// Of the control plane, which is awake when there is something to tell.
-  let loop: any EventLoop
   let isFixed: Bool
 
   func run() async throws {
-    await withTaskExecutorPreference(LoopExecutor(loop)) {
-      await cancelWhenGracefulShutdown { await follow() }
-    }
+    await cancelWhenGracefulShutdown { await follow() }
   }
 
   private func follow() async {
@@ -181,8 +177,7 @@ private struct StatusService: Service {
       toldAt = .now
       announce(gateway.refreshReports(), after: &announced)
       let line = await statusLine(&waiting, &rounds)
-      // A service manager that does not listen must not hold up the control plane.
-      if line != last { await Task.detached { [line] in Notify.status(line) }.value }
+      if line != last { Notify.status(line) }
       last = line
     }
   }
