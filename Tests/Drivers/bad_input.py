@@ -221,10 +221,10 @@ def dying_readers(path):
 
 
 def never_reads(path):
-    """A client that asks and never reads: it is held back or cut off, and the daemon's memory has a bound."""
+    """A client that asks and never reads: it is stopped, and the daemon's memory has a bound."""
     before = resident_mib()
     with Connection(path) as setup:
-        setup.call("SETEX", "large", 60, "x" * 262_144)
+        setup.call("SETEX", "large", 60, "x" * 1_048_576)
     with Connection(path, timeout=1.0) as connection:
         connection.socket.setblocking(False)
         request, deadline = encode("GET", "large"), time.monotonic() + 10.0
@@ -243,10 +243,12 @@ def never_reads(path):
         sent = 4000 - len(unsent) // len(request)
     if plain:
         return  # Redis has no such limit of its own.
-    print(f"note never-reader: {'cut off' if cut else 'held back'} after asking for {sent // 4} MiB, "
+    print(f"note never-reader: {'cut off' if cut else 'held back'} after asking for {sent} MiB, "
           f"memory +{peak} MiB")
     if peak > MEMORY_GROWTH_MIB:
         raise AssertionError(f"a client that never reads: memory grew by {peak} MiB")
+    if not cut:
+        raise AssertionError("a client that never reads was not cut off")
 
 
 def subscriber_never_reads(path):

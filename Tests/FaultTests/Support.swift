@@ -90,15 +90,6 @@ extension Daemon {
     }
   }
 
-  /// Waits until no more clients are connected. For a count that was taken while one was leaving.
-  func waitForClients(atMost count: Int) async throws {
-    try await eventually(
-      "\(count) connected clients at most", every: 10,
-      holds: {
-        try await self.info()["connected_clients"].flatMap { Int($0) }.map { $0 <= count } ?? false
-      })
-  }
-
   /// Waits for a text in the log.
   func waitForLog(_ text: String) async throws {
     do {

@@ -49,36 +49,30 @@ private func words(_ replies: [String]) -> [String] {
   @Test func clientThatSharesItsLinkDoesNotFillIt() {
     let master = FakeMaster()
     let rig = Rig.serving(master) { $0.linksPerGroup = 1 }
-    let greedy = rig.connect()
-    let many = Rig.bytes((0..<1_000).map { "GET \($0)" })
-    master.isFrozen = true
-    rig.push(greedy, many)
-    rig.endTurn()
-    #expect(rig.shard.inFlightCount == 1_000, "alone it may")
-    master.isFrozen = false
-    rig.pump()
+    let (greedy, modest) = (rig.connect(), rig.connect())
+    /// How much is under way when a thousand are sent, then what the other one sends.
+    func inFlight(_ modestly: String...) -> Int {
+      master.isFrozen = true
+      rig.push(greedy, Rig.bytes((0..<1_000).map { "GET \($0)" }))
+      rig.push(modest, Rig.bytes(modestly))
+      rig.endTurn()
+      defer {
+        master.isFrozen = false
+        rig.pump()
+      }
+      return rig.shard.inFlightCount
+    }
+    #expect(inFlight() == 1_000, "alone it may")
 
-    let modest = rig.connect()
     #expect(rig.send(modest, "GET a") == ["nil"])
-    master.isFrozen = true
-    rig.push(greedy, many)
-    rig.push(modest, "GET b")
-    rig.endTurn()
-    #expect(rig.shard.inFlightCount == Shard.sharedRequestsMax + 1)
-    master.isFrozen = false
-    rig.pump()
+    #expect(inFlight("GET b") == Shard.sharedRequestsMax + 1)
     #expect(greedy.replies().count == 2_000)
     #expect(modest.replies() == ["nil"])
 
     rig.advance(1_100)
     #expect(rig.send(greedy, "GET a") == ["nil"])
     rig.advance(1_100)
-    master.isFrozen = true
-    rig.push(greedy, many)
-    rig.endTurn()
-    #expect(rig.shard.inFlightCount == 1_000, "the other one has been silent")
-    master.isFrozen = false
-    rig.pump()
+    #expect(inFlight() == 1_000, "the other one has been silent")
     rig.expectNothingHeld()
   }
 

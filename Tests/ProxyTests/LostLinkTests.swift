@@ -219,32 +219,19 @@ private func words(_ replies: [String]) -> [String] {
     rig.expectNothingHeld()
   }
 
-  @Test func nothingIsSentAgainPastTheDeadline() {
+  /// Whether a read was executed matters to nobody.
+  @Test(arguments: [("SET a 1", "-UNCERTAIN"), ("GET a", "-NOMASTER")])
+  func nothingIsSentAgainPastTheDeadline(_ sent: String, _ reply: String) {
     let master = FakeMaster()
     let rig = Rig.serving(master) { $0.waitMilliseconds = 1_000 }
     let client = rig.connect()
-    rig.push(client, "SET a 1")
+    rig.push(client, Rig.bytes([sent]))
     rig.endTurn()
     rig.push(client, "GET b")
     rig.isRefusing = true
     rig.cut(master)
     rig.advance(2_100)
-    #expect(words(client.replies()) == ["-UNCERTAIN", "-NOMASTER"])
-    rig.expectNothingHeld()
-  }
-}
-
-@Suite struct GivenUpRead {
-  @Test func thatFindsNoMasterUntilTheEndSaysSo() {
-    let master = FakeMaster()
-    let rig = Rig.serving(master) { $0.waitMilliseconds = 1_000 }
-    let client = rig.connect()
-    rig.push(client, "GET a")
-    rig.endTurn()
-    rig.isRefusing = true
-    rig.cut(master)
-    rig.advance(2_100)
-    #expect(words(client.replies()) == ["-NOMASTER"])
+    #expect(words(client.replies()) == [reply, "-NOMASTER"])
     rig.expectNothingHeld()
   }
 }
@@ -284,28 +271,17 @@ private func words(_ replies: [String]) -> [String] {
     rig.expectNothingHeld()
   }
 
-  @Test func thatCannotBeEndedLeavesItUncertain() {
-    let (rig, master, client) = freeze("SET a 1") { master in
+  @Test(arguments: [("SET a 1", "-UNCERTAIN"), ("GET b", "nil")])
+  func thatCannotBeEnded(_ command: String, _ reply: String) {
+    let (rig, master, client) = freeze(command) { master in
       master.fault = { line, _ in
         line.hasPrefix("CLIENT KILL") ? .error("NOPERM no permissions") : nil
       }
     }
     master.isFrozen = false
     rig.advance(100)
-    #expect(words(client.replies()) == ["-UNCERTAIN"])
+    #expect(words(client.replies()) == [reply])
     #expect(rig.send(client, "GET b") == ["nil"])
-    rig.expectNothingHeld()
-  }
-
-  @Test func thatCannotBeEndedMayStillReadSomething() {
-    let (rig, master, client) = freeze("GET b") { master in
-      master.fault = { line, _ in
-        line.hasPrefix("CLIENT KILL") ? .error("NOPERM no permissions") : nil
-      }
-    }
-    master.isFrozen = false
-    rig.advance(100)
-    #expect(client.replies() == ["nil"])
     rig.expectNothingHeld()
   }
 
