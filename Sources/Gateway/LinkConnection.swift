@@ -30,11 +30,46 @@ final class LinkConnection: StreamOwner, Watcher {
     self.buffer = buffer
   }
 
-  /// Connects to the first of these addresses that answers, by a time.
-  func connect(to addresses: [SocketAddress], deadlineMilliseconds: Int64) {
+  /// Connects within a time. A name is resolved anew at each attempt, and all its addresses are tried.
+  func open(
+    _ address: NodeAddress, _ tls: UpstreamTLS?, _ relay: TLSRelay, nowMilliseconds: Int64,
+    timeoutMilliseconds: Int64
+  ) {
+    deadlineMilliseconds = nowMilliseconds + timeoutMilliseconds
+    if let tls { return agree(address, tls, relay, timeoutMilliseconds: timeoutMilliseconds) }
+    if let literal = try? SocketAddress(ipAddress: address.host, port: address.port) {
+      return connect(to: [literal])
+    }
+    let (loop, bound) = (shard.loop, NIOLoopBound(self, eventLoop: shard.loop))
+    Resolver.resolve(address) { addresses in
+      loop.execute { bound.value.connect(to: addresses) }
+    }
+  }
+
+  /// TLS is spoken elsewhere; what this one gets is a socket to there.
+  private func agree(
+    _ address: NodeAddress, _ tls: UpstreamTLS, _ relay: TLSRelay, timeoutMilliseconds: Int64
+  ) {
+    let (loop, bound) = (shard.loop, NIOLoopBound(self, eventLoop: shard.loop))
+    let connecting = relay.connect(to: address, tls, timeoutMilliseconds: timeoutMilliseconds) {
+      event in
+      loop.execute { bound.value.fail(event) }
+    }
+    connecting.whenComplete { result in
+      loop.execute {
+        switch result {
+        case .success(let descriptor): bound.value.attach(descriptor)
+        case .failure(let error):
+          bound.value.fail((error as? TLSRelayError)?.event ?? .connectFailed)
+        }
+      }
+    }
+  }
+
+  /// Connects to the first of these addresses that answers.
+  private func connect(to addresses: [SocketAddress]) {
     guard !isGivenUp else { return }
     self.addresses = addresses[...]
-    self.deadlineMilliseconds = deadlineMilliseconds
     tryNext()
   }
 
@@ -43,9 +78,6 @@ final class LinkConnection: StreamOwner, Watcher {
     guard nowMilliseconds >= deadlineMilliseconds, socket == nil else { return }
     fail(.connectFailed)
   }
-
-  /// The name is resolved, or TLS agreed upon, elsewhere: until when.
-  func await(deadlineMilliseconds: Int64) { self.deadlineMilliseconds = deadlineMilliseconds }
 
   private func tryNext() {
     while let address = addresses.popFirst() {
@@ -96,7 +128,7 @@ final class LinkConnection: StreamOwner, Watcher {
   }
 
   /// Goes on with a connected descriptor, which it owns from here on.
-  func attach(_ descriptor: CInt) {
+  private func attach(_ descriptor: CInt) {
     guard !isGivenUp, socket == nil else {
       Glibc.close(descriptor)
       return

@@ -378,43 +378,8 @@ final class ShardLoop: ReactorWork {
   private func connect(_ id: LinkID, _ address: NodeAddress) {
     let link = LinkConnection(id, shard: self, poller: poller, buffer: buffer)
     links[id] = link
-    let deadline = nowMilliseconds + configuration.connectTimeoutMilliseconds
-    let bound = NIOLoopBound(self, eventLoop: loop)
-    if let tls = configuration.tls {
-      link.await(deadlineMilliseconds: deadline)
-      return connect(id, address, tls, bound)
-    }
-    if let literal = try? SocketAddress(ipAddress: address.host, port: address.port) {
-      return link.connect(to: [literal], deadlineMilliseconds: deadline)
-    }
-    // A name is resolved anew at each attempt, and all its addresses are tried.
-    link.await(deadlineMilliseconds: deadline)
-    Resolver.resolve(address) { [loop] addresses in
-      loop.execute {
-        bound.value.links[id]?.connect(to: addresses, deadlineMilliseconds: deadline)
-      }
-    }
-  }
-
-  private func connect(
-    _ id: LinkID, _ address: NodeAddress, _ tls: UpstreamTLS, _ bound: NIOLoopBound<ShardLoop>
-  ) {
-    let loop = loop
-    let connecting = relay.connect(
-      to: address, tls, timeoutMilliseconds: configuration.connectTimeoutMilliseconds
-    ) { event in
-      loop.execute { bound.value.links[id]?.fail(event) }
-    }
-    connecting.whenComplete { result in
-      loop.execute {
-        let link = bound.value.links[id]
-        switch result {
-        case .success(let descriptor):
-          if let link { link.attach(descriptor) } else { close(descriptor) }
-        case .failure(let error):
-          link?.fail((error as? TLSRelayError)?.event ?? .connectFailed)
-        }
-      }
-    }
+    link.open(
+      address, configuration.tls, relay, nowMilliseconds: nowMilliseconds,
+      timeoutMilliseconds: configuration.connectTimeoutMilliseconds)
   }
 }

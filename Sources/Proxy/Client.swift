@@ -4,6 +4,11 @@ import RESP
 /// Names a client's connection.
 public typealias ClientID = SlotID<Client>
 
+extension SlotID<Client> {
+  /// What the daemon sends on its own account belongs to no client.
+  static var nobody: ClientID { ClientID(slot: Int32.max, serial: 0) }
+}
+
 /// One app's connection: what it has sent, what it is owed, and what it waits for.
 ///
 /// Only ``Shard`` changes it; outside of this module it is a name.

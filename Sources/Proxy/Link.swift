@@ -79,7 +79,7 @@ final class Link {
   var predecessorRunID: String?
 
   /// Whose command it carried last, and when it last carried one client's behind another's.
-  var lastClient = Link.nobody
+  var lastClient = ClientID.nobody
   var sharedMilliseconds = Int64.min / 2
 
   /// When the first unanswered command was sent, or the last reply came.
@@ -95,8 +95,6 @@ final class Link {
 
   var id: LinkID { LinkID(slot: slot, connection: connection) }
   var isReady: Bool { state == .ready }
-
-  static let nobody = ClientID(slot: -1, serial: 0)
 
   /// Whether whoever comes now waits noticeably: behind many commands, or a large reply.
   var isBusy: Bool { queue.replyCount >= 64 || input.count >= 64 << 10 }

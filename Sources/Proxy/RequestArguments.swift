@@ -76,15 +76,7 @@ public struct RequestArguments {
 extension UnsafeRawBufferPointer {
   /// Whether these bytes are `word`, given in upper case, in any case.
   func isKeyword(_ word: StaticString) -> Bool {
-    guard count == word.utf8CodeUnitCount else { return false }
-    return word.withUTF8Buffer { upper in
-      for index in 0..<count {
-        let byte = self[index]
-        let isLower = byte >= UInt8(ascii: "a") && byte <= UInt8(ascii: "z")
-        if (isLower ? byte & 0xDF : byte) != upper[index] { return false }
-      }
-      return true
-    }
+    word.withUTF8Buffer { isKeyword(UnsafeRawBufferPointer($0)) }
   }
 
   /// Whether these bytes are exactly those of `text`.

@@ -31,10 +31,10 @@ extension Shard {
     barrier.coveredBelow = heldCount
     var bytes: [UInt8] = []
     bytes.writeCommand(["PUBLISH", Barrier.channel, ""])
-    bytes.withUnsafeBytes { enqueue($0, noClient, 0, .barrierMark, on: link) }
+    bytes.withUnsafeBytes { enqueue($0, .nobody, 0, .barrierMark, on: link) }
     bytes.removeAll()
     bytes.writeCommand(["WAIT", "\(most)", "\(Barrier.sliceMilliseconds)"])
-    bytes.withUnsafeBytes { enqueue($0, noClient, 0, .barrier, on: link) }
+    bytes.withUnsafeBytes { enqueue($0, .nobody, 0, .barrier, on: link) }
   }
 
   /// Redis says how many replicas have everything up to the question.

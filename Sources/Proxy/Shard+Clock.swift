@@ -202,6 +202,6 @@ extension Shard {
     if case .leased = link.purpose { return }
     var ping: [UInt8] = []
     ping.writeCommand(["PING"])
-    ping.withUnsafeBytes { enqueue($0, noClient, 0, .own, on: link) }
+    ping.withUnsafeBytes { enqueue($0, .nobody, 0, .own, on: link) }
   }
 }

@@ -120,7 +120,7 @@ extension Shard {
     guard scriptsGeneration != view.generation else { return }
     scriptsGeneration = view.generation
     for load in scripts.commands {
-      load.withUnsafeBytes { enqueue($0, noClient, 0, .own, on: link) }
+      load.withUnsafeBytes { enqueue($0, .nobody, 0, .own, on: link) }
     }
   }
 

@@ -57,7 +57,7 @@ extension Shard {
   @inline(__always)
   func noteSender(_ client: ClientID, on link: Link) {
     guard link.lastClient != client else { return }
-    if link.lastClient != Link.nobody { link.sharedMilliseconds = now }
+    if link.lastClient != .nobody { link.sharedMilliseconds = now }
     link.lastClient = client
   }
 }

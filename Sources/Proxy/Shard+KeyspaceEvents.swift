@@ -38,7 +38,7 @@ extension Shard {
       command.writeCommand([Array("CONFIG".utf8), Array("GET".utf8), name])
     }
     let kind = keyspaceEvents.flags == nil ? EntryKind.keyspaceEvents : .own
-    command.withUnsafeBytes { enqueue($0, noClient, 0, kind, on: link) }
+    command.withUnsafeBytes { enqueue($0, .nobody, 0, kind, on: link) }
   }
 
   /// What the master that was asked has said.

@@ -236,7 +236,7 @@ extension Shard {
       return deferFirst(link, refusal: reply, retryMilliseconds: now + 100)
     case .noScript:
       guard let load = scriptOfFirst(link) else { return false }
-      load.withUnsafeBytes { enqueue($0, noClient, 0, .own, on: link) }
+      load.withUnsafeBytes { enqueue($0, .nobody, 0, .own, on: link) }
       // At once; but where loading it did not help, not in a circle.
       let isFirst = link.queue.entries.first.map { !hasLoaded($0) } ?? true
       return deferFirst(link, refusal: reply, retryMilliseconds: isFirst ? now : now + 100)
@@ -253,9 +253,6 @@ extension Shard {
     guard let client = clients[entry.client], client.deadlineMilliseconds > 0 else { return false }
     return client.deadlinePosition == entry.position + UInt64(entry.answered)
   }
-
-  /// An entry of the daemon's own belongs to no client.
-  var noClient: ClientID { ClientID(slot: Int32.max, serial: 0) }
 
   func report(_ link: Link, _ event: LinkEvent) {
     actions.append(.report(LinkReport(generation: link.generation, event: event)))

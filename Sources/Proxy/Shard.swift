@@ -8,8 +8,8 @@ import Sessions
 /// `now` in, bytes and ``Action`` out. Two runs with the same events give the same bytes.
 ///
 /// Files: `+Clients` takes requests, `+Links` takes replies, `+Connections` makes links and gives them up, `+Replay`
-/// walks the queue of a lost link, `+Deferred` has what waits to be sent again, `+Fairness` what one client may take, `+Leases` has the pinned connections, `+Local` what the daemon answers itself,
-/// `+Clock` all that time does.
+/// walks the queue of a lost link, `+Deferred` has what waits to be sent again, `+Fairness` what one client may take,
+/// `+Leases` the pinned connections, `+Local` what the daemon answers itself, `+Clock` all that time does.
 public final class Shard {
   var configuration: ProxyConfiguration
   let table = CommandTable.standard

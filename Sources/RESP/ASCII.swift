@@ -35,6 +35,18 @@ enum ReplyType {
 }
 
 extension UnsafeRawBufferPointer {
+  /// Whether these bytes are `word`, given in upper case, in any case.
+  @inlinable
+  public func isKeyword(_ word: UnsafeRawBufferPointer) -> Bool {
+    guard count == word.count else { return false }
+    for index in 0..<count {
+      let byte = self[index]
+      let isLower = byte >= UInt8(ascii: "a") && byte <= UInt8(ascii: "z")
+      if (isLower ? byte & 0xDF : byte) != word[index] { return false }
+    }
+    return true
+  }
+
   /// The first place of `byte` at or behind `position`, eight bytes at a time; nil if there is none.
   @inline(__always)
   func firstIndex(of byte: UInt8, from position: Int) -> Int? {

@@ -5,14 +5,19 @@ import NIOCore
 
 /// Feeds the tracker and carries its actions out. Lives in the monitor's one task.
 struct MonitorLoop {
-  /// A worker's mailbox: at most one request is pending.
-  private struct Worker<Request: Sendable> {
-    let requests: AsyncStream<Request>.Continuation
-    var usedAt: Int64
+  /// A sentinel's worker: at most one request is pending.
+  private struct Sentinel {
+    let requests: AsyncStream<SentinelWorker.Request>.Continuation
+    let subscription: SubscriptionCheck
     var nextPollAt: Int64 = .min
     var listsAt: Int64 = .min / 2
-    var subscription: SubscriptionCheck?
     var failures = 0
+  }
+
+  /// A node's worker: at most one request is pending.
+  private struct Node {
+    let requests: AsyncStream<Void>.Continuation
+    var usedAt: Int64
   }
 
   private static let nodeIdleMilliseconds: Int64 = 60_000
@@ -21,26 +26,26 @@ struct MonitorLoop {
   private static let urgentListsMilliseconds: Int64 = 900
 
   private let configuration: MonitorConfiguration
-  private let eventLoop: any EventLoop
+  private let group: any EventLoopGroup
   private let inbox: Inbox
   private let onView: @Sendable (MasterView) -> Void
   private let onNote: @Sendable (TrackerNote) -> Void
   private let onTimeline: @Sendable (FailoverTimeline) -> Void
   private var tracker: any Tracker
-  private var sentinels: [NodeAddress: Worker<SentinelWorker.Request>] = [:]
-  private var nodes: [NodeAddress: Worker<Void>] = [:]
+  private var sentinels: [NodeAddress: Sentinel] = [:]
+  private var nodes: [NodeAddress: Node] = [:]
   private(set) var pace = PollPace.urgent
   /// When all sentinels that answer are polled next, while all is well.
   private var roundAt: Int64 = 0
 
   init(
-    configuration: MonitorConfiguration, eventLoop: any EventLoop, inbox: Inbox,
+    configuration: MonitorConfiguration, group: any EventLoopGroup, inbox: Inbox,
     onView: @escaping @Sendable (MasterView) -> Void,
     onNote: @escaping @Sendable (TrackerNote) -> Void,
     onTimeline: @escaping @Sendable (FailoverTimeline) -> Void
   ) {
     self.configuration = configuration
-    self.eventLoop = eventLoop
+    self.group = group
     self.inbox = inbox
     self.onView = onView
     self.onNote = onNote
@@ -71,7 +76,7 @@ struct MonitorLoop {
   var tickMilliseconds: Int64 {
     switch pace {
     case .stable:
-      let now = nowMilliseconds
+      let now = SentinelMonitor.nowMilliseconds
       let limit = min(Self.stableTickMilliseconds, configuration.timings.pollMilliseconds)
       return roundAt > now ? min(roundAt - now, Self.stableTickMilliseconds) : limit
     case .urgent: return 20
@@ -80,7 +85,7 @@ struct MonitorLoop {
   }
 
   mutating func take(_ item: Inbox.Item, _ tasks: inout DiscardingTaskGroup) {
-    let now = nowMilliseconds
+    let now = SentinelMonitor.nowMilliseconds
     switch item {
     case .note(let note): onNote(note)
     case .event(let event):
@@ -97,9 +102,6 @@ struct MonitorLoop {
     sentinels = [:]
     nodes = [:]
   }
-
-  /// The clock of the shards too: what one plane saw first is earlier for the other.
-  private var nowMilliseconds: Int64 { Int64(NIODeadline.now().uptimeNanoseconds / 1_000_000) }
 
   private mutating func carryOut(
     _ action: TrackerAction, _ now: Int64, _ tasks: inout DiscardingTaskGroup
@@ -133,11 +135,10 @@ struct MonitorLoop {
       let (requests, continuation) = AsyncStream<SentinelWorker.Request>.makeStream(
         bufferingPolicy: .bufferingNewest(1))
       let subscription = SubscriptionCheck()
-      sentinels[address] = Worker(
-        requests: continuation, usedAt: now, subscription: subscription)
+      sentinels[address] = Sentinel(requests: continuation, subscription: subscription)
       let worker = SentinelWorker(
-        address: address, masterName: masterName, configuration: configuration,
-        eventLoop: eventLoop, inbox: inbox, requests: requests, subscription: subscription)
+        address: address, masterName: masterName, configuration: configuration, group: group,
+        inbox: inbox, requests: requests, subscription: subscription)
       tasks.addTask { await worker.run() }
       poll(address, now)
     }
@@ -195,9 +196,9 @@ struct MonitorLoop {
     if nodes[address] == nil {
       let (requests, continuation) = AsyncStream<Void>.makeStream(
         bufferingPolicy: .bufferingNewest(1))
-      nodes[address] = Worker(requests: continuation, usedAt: now)
+      nodes[address] = Node(requests: continuation, usedAt: now)
       let worker = NodeWorker(
-        address: address, configuration: configuration, eventLoop: eventLoop, inbox: inbox,
+        address: address, configuration: configuration, group: group, inbox: inbox,
         requests: requests)
       tasks.addTask { await worker.run() }
     }
@@ -207,7 +208,7 @@ struct MonitorLoop {
 
   private mutating func onTick(_ now: Int64) {
     for (address, worker) in sentinels {
-      worker.subscription?.check(configuration.timings)
+      worker.subscription.check(configuration.timings)
       if now >= worker.nextPollAt { poll(address, now) }
     }
     for (address, worker) in nodes where now - worker.usedAt > Self.nodeIdleMilliseconds {

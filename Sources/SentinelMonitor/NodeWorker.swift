@@ -8,7 +8,7 @@ import RESP
 struct NodeWorker: Sendable {
   let address: NodeAddress
   let configuration: MonitorConfiguration
-  let eventLoop: any EventLoop
+  let group: any EventLoopGroup
   let inbox: Inbox
   /// Each element asks for one probe; its end ends the worker.
   let requests: AsyncStream<Void>
@@ -17,8 +17,7 @@ struct NodeWorker: Sendable {
     var connection = KeptConnection(
       dialer: Dialer(
         address: address, tls: configuration.redisTLS,
-        credentials: configuration.redisCredentials, timings: configuration.timings,
-        group: eventLoop))
+        credentials: configuration.redisCredentials, timings: configuration.timings, group: group))
     for await _ in requests {
       do throws(ConnectionError) {
         let replies = try await connection.ask(

@@ -42,13 +42,12 @@ public final class SentinelMonitor: Sendable {
 
   /// Watches until the task is cancelled, then closes every connection. Call once.
   public func run() async {
-    let eventLoop = group.next()
     await withDiscardingTaskGroup { tasks in
-      var clock = TickClock(loop: eventLoop, inbox: inbox)
+      var clock = TickClock(loop: group.next(), inbox: inbox)
       clock.arm(milliseconds: 0)
       var loop = MonitorLoop(
-        configuration: configuration, eventLoop: eventLoop, inbox: inbox, onView: onView,
-        onNote: onNote, onTimeline: onTimeline)
+        configuration: configuration, group: group, inbox: inbox, onView: onView, onNote: onNote,
+        onTimeline: onTimeline)
       for await _ in inbox.signals {
         for item in inbox.drain() { loop.take(item, &tasks) }
         clock.arm(milliseconds: loop.tickMilliseconds)
@@ -67,6 +66,11 @@ public final class SentinelMonitor: Sendable {
   /// Takes what a shard saw on a link. Callable from any thread; never blocks.
   public func report(_ report: LinkReport) {
     inbox.post(.linkReported(report))
+  }
+
+  /// The clock of all times that it gives, and of the shards': what one plane saw first is earlier for the other.
+  public static var nowMilliseconds: Int64 {
+    Int64(NIODeadline.now().uptimeNanoseconds / 1_000_000)
   }
 
   /// What is known now.

@@ -17,11 +17,10 @@ struct SentinelWorker: Sendable {
   let address: NodeAddress
   let masterName: String
   let configuration: MonitorConfiguration
-  let eventLoop: any EventLoop
+  let group: any EventLoopGroup
   let inbox: Inbox
   /// Each element asks for one poll; its end ends the worker.
   let requests: AsyncStream<Request>
-
   let subscription: SubscriptionCheck
 
   func run() async {
@@ -36,8 +35,7 @@ struct SentinelWorker: Sendable {
   private var dialer: Dialer {
     Dialer(
       address: address, tls: configuration.sentinelTLS,
-      credentials: configuration.sentinelCredentials, timings: configuration.timings,
-      group: eventLoop)
+      credentials: configuration.sentinelCredentials, timings: configuration.timings, group: group)
   }
 
   // MARK: Polls
@@ -79,7 +77,7 @@ struct SentinelWorker: Sendable {
       let wait = Backoff.milliseconds(
         failures: failures, max: configuration.timings.backoffMaxMilliseconds)
       failures += 1
-      await eventLoop.pause(milliseconds: wait)
+      try? await Task.sleep(for: .milliseconds(wait))
     }
   }
 

@@ -18,10 +18,8 @@ public final class Script: Sendable, Hashable {
     self.name = name
     self.source = source
     // Redis' own way to name scripts (`eval.c`, `sha1hex`); nothing secret hangs on it.
-    digest = Insecure.SHA1.hash(data: Array(source.utf8)).map { byte in
-      let text = String(byte, radix: 16)
-      return byte < 16 ? "0" + text : text
-    }.joined()
+    digest = String(
+      decoding: Hexadecimal.text(Insecure.SHA1.hash(data: Array(source.utf8))), as: UTF8.self)
     var call: [UInt8] = []
     call.writeBulk("EVALSHA")
     call.writeBulk(digest)

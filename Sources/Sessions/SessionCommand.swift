@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import RESP
 
 /// What is known of a native command without running it.
 public final class SessionCommand: Sendable {
@@ -20,19 +21,12 @@ public final class SessionCommand: Sendable {
 
   /// The command of this name, in any case; nil for an unknown one.
   public static func named(_ name: [UInt8]) -> SessionCommand? {
-    all.first { $0.isNamed(name) }
+    name.withUnsafeBytes { name in
+      all.first { $0.nameBytes.withUnsafeBytes { name.isKeyword($0) } }
+    }
   }
 
   private let nameBytes: [UInt8]
-
-  private func isNamed(_ name: [UInt8]) -> Bool {
-    guard name.count == nameBytes.count else { return false }
-    for (byte, expected) in zip(name, nameBytes) {
-      let isLowercase = byte >= UInt8(ascii: "a") && byte <= UInt8(ascii: "z")
-      guard (isLowercase ? byte & 0xDF : byte) == expected else { return false }
-    }
-    return true
-  }
 
   private init(
     _ name: String, _ usage: String, _ arity: ClosedRange<Int>, writes isWrite: Bool,

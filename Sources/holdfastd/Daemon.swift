@@ -187,7 +187,7 @@ private struct StatusService: Service {
     for report in reports where report.timeline.number > announced {
       // The shards' last figures come a moment later.
       guard report.timeline.outcome != .underway, let ended = report.timeline.endedMilliseconds,
-        Int64(NIODeadline.now().uptimeNanoseconds / 1_000_000) - ended >= 300
+        SentinelMonitor.nowMilliseconds - ended >= 300
       else { return }
       announced = report.timeline.number
       events.post(

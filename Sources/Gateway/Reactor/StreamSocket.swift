@@ -115,12 +115,19 @@ final class StreamSocket: Watcher {
   private func send(_ bytes: UnsafeRawBufferPointer) -> Int {
     guard isOpen, !bytes.isEmpty else { return bytes.count }
     guard pending.isEmpty else { return 0 }
+    guard let sent = sendNow(bytes) else {
+      fail()
+      return bytes.count
+    }
+    return sent
+  }
+
+  /// How much the system has taken; nil where it never will take any.
+  private func sendNow(_ bytes: UnsafeRawBufferPointer) -> Int? {
     let count = min(bytes.count, Self.writeBytesMax)
     let sent = Glibc.send(descriptor, bytes.baseAddress, count, Int32(MSG_NOSIGNAL))
     if sent >= 0 { return sent }
-    if errno == EAGAIN || errno == EINTR { return 0 }
-    fail()
-    return bytes.count
+    return errno == EAGAIN || errno == EINTR ? 0 : nil
   }
 
   private func noteKept(isFirst: Bool) {
@@ -142,15 +149,10 @@ final class StreamSocket: Watcher {
 
   private func flush() {
     guard isOpen, !pending.isEmpty else { return }
-    let sent = pending.withUnsafeBytes { all in
-      Glibc.send(
-        descriptor, all.baseAddress?.advanced(by: pendingOffset),
-        min(all.count - pendingOffset, Self.writeBytesMax), Int32(MSG_NOSIGNAL))
+    let sent = pending.withUnsafeBytes {
+      sendNow(UnsafeRawBufferPointer(rebasing: $0[pendingOffset...]))
     }
-    if sent < 0 {
-      if errno != EAGAIN && errno != EINTR { fail() }
-      return
-    }
+    guard let sent else { return fail() }
     pendingOffset += sent
     if pendingOffset == pending.count {
       // An idle connection holds no buffer.

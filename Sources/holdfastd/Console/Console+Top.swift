@@ -14,7 +14,7 @@ extension Console {
     guard let counts = try? await gateway.statistics(),
       let traffic = try? await gateway.traffic()
     else { return Self.stopping }
-    let now = Int64(NIODeadline.now().uptimeNanoseconds / 1_000_000)
+    let now = SentinelMonitor.nowMilliseconds
     return .fields([
       ("time-ms", .integer(now)), ("state", .text(view.isServing ? "serving" : "waiting")),
       ("master", view.address.map { .text("\($0)") } ?? .null),
