@@ -27,7 +27,7 @@ struct FailoverReportTests {
       #expect(report.text("kind") == "crash", "\(report)")
       Self.expectInOrder(
         report, ["odown", "fenced", "selected", "promotion-seen", "cut-over", "confirmed", "ended"])
-      try Self.expectWays(report, from: old, recorder, daemon)
+      try await Self.expectWays(report, from: old, recorder, daemon)
       try await Self.expectCounts(report, history, daemon, uncertain: 1)
       // Connections broke before the sentinels agreed, and requests waited at least from then on.
       #expect(report.number("odown-ms") ?? 0 > 0)
@@ -52,7 +52,7 @@ struct FailoverReportTests {
       #expect(report.number("odown-ms") == nil)
       Self.expectInOrder(
         report, ["fenced", "selected", "promotion-seen", "cut-over", "confirmed", "ended"])
-      try Self.expectWays(report, from: old, recorder, daemon)
+      try await Self.expectWays(report, from: old, recorder, daemon)
       try await Self.expectCounts(report, history, daemon)
       #expect(report.number("fenced-ms") ?? .max < 100, "\(report)")
       // The sentinels' own messages are in it, and writes that were never acknowledged.
@@ -73,7 +73,7 @@ struct FailoverReportTests {
   /// From where to where, on whose word, and the same in the log.
   private static func expectWays(
     _ report: FailoverRecord, from old: Node, _ recorder: EventRecorder, _ daemon: Daemon
-  ) throws {
+  ) async throws {
     #expect(report.number("number") == 1)
     #expect(report.text("outcome") == "switched", "\(report)")
     #expect(report.text("old") == "\(old.endpoint)")
@@ -84,7 +84,8 @@ struct FailoverReportTests {
     #expect(report.number("epoch").map { "\($0)" } == epoch)
     #expect(report.text("evidence")?.contains("ROLE master") == true, "\(report)")
     let kind = report.text("kind") ?? ""
-    #expect(daemon.log.contains("failover 1 (\(kind)) from \(old.endpoint) to \(new): switched"))
+    // Its line comes once all shards have told their figures.
+    try await daemon.waitForLog("failover 1 (\(kind)) from \(old.endpoint) to \(new): switched")
   }
 
   private static func expectCounts(
