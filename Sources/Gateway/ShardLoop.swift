@@ -34,7 +34,7 @@ final class ShardLoop: ReactorWork {
   private var later: [() -> Void] = []
   private static let restlessTickMilliseconds: Int64 = 20
   private static let tickMilliseconds: Int64 = 100
-  private static let restingTickMilliseconds: Int64 = 1000
+  private static let restingTickMilliseconds: Int64 = 2000
   private var tickMilliseconds: Int64 = 0
   /// Nothing has happened since the last tick.
   private var isIdle = false

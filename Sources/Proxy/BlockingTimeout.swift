@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import RESP
 
 /// How long a blocking command asks Redis to wait.
 enum BlockingTimeout {

@@ -156,7 +156,7 @@ public final class Client {
   /// The daemon itself, for native commands of its own.
   var isSteward = false
   /// Its native commands that are not answered, by their position.
-  var natives: [UInt64: NativeRun] = [:]
+  var natives = NativeRuns()
   /// Its next command is a native one: what it waits for is the link of those.
   var isAwaitingNative = false
   /// Where its unanswered native commands are, if its last command was one.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import RESP
 
 /// How a command's arguments change its class, its route or its keys. A rule that cannot make sense
 /// of the arguments answers on the safe side: class once, or a connection of its own.

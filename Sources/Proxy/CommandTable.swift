@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import RESP
 
 /// A command's place in a ``CommandTable``.
 public struct CommandIndex: Hashable, Sendable {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import RESP
 
 /// The errors of Holdfast's own: a stable first word, then what happened and what to do.
 enum ErrorReply {

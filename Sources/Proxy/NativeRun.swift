@@ -62,25 +62,4 @@ extension RedisCall {
     case .once: .once
     }
   }
-
-  /// As it is sent.
-  var frame: [UInt8] {
-    var bytes: [UInt8] = []
-    switch body {
-    case .command(let arguments):
-      bytes.writeArrayHeader(arguments.count)
-      for argument in arguments { bytes.writeBulk(argument) }
-    case .script(let script, let keys, let arguments):
-      var byteCount = script.call.count + 32
-      for argument in keys { byteCount += argument.count + 24 }
-      for argument in arguments { byteCount += argument.count + 24 }
-      bytes.reserveCapacity(byteCount)
-      bytes.writeArrayHeader(3 + keys.count + arguments.count)
-      bytes += script.call
-      bytes.writeBulk("\(keys.count)")
-      for key in keys { bytes.writeBulk(key) }
-      for argument in arguments { bytes.writeBulk(argument) }
-    }
-    return bytes
-  }
 }

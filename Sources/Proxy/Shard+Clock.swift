@@ -5,7 +5,7 @@ import RESP
 
 // All that time does: waits end, silent links are given up, idle ones are checked, backoffs end.
 extension Shard {
-  /// Time has passed. Called every 100 ms, every 20 ms while ``isRestless``, every second where nothing happens.
+  /// Time has passed. Called every 100 ms, every 20 ms while ``isRestless``, every 2 s where nothing happens.
   public func tick(nowMilliseconds: Int64) {
     now = nowMilliseconds
     traffic.rotate(nowMilliseconds: now)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import RESP
+import Sessions
 
 // Operators: their commands are answered by the host's console, and they may watch its events.
 extension Shard {
@@ -68,6 +69,7 @@ extension Shard {
   public func reconfigure(_ configuration: ProxyConfiguration) {
     let former = self.configuration.durability
     self.configuration = configuration
+    sessionContext = SessionContext(configuration.sessions)
     let needsGroups = configuration.access?.needsGroups ?? false
     for client in clients.all where !client.isSteward {
       bind(client, groups: needsGroups ? groupsOf(client.id) : [])

@@ -38,7 +38,7 @@ extension Shard {
       let index = denialRetries.firstIndex(where: { $0.dueMilliseconds <= now })
     {
       let due = denialRetries.remove(at: index)
-      guard var operation = SessionOperation.retry(due.denial, configuration.sessions) else {
+      guard var operation = SessionOperation.retry(due.denial, sessionContext) else {
         return
       }
       let step = operation.start(nowMilliseconds: now)

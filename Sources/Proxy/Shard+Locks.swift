@@ -26,7 +26,7 @@ extension Shard {
     client.block = .settle
     let run = NativeRun(operation: nil, purpose: .asked(isSilent: isSilent(client)))
     run.wait = .host
-    client.natives[position] = run
+    client.natives.append(run, at: position)
     return HostAsk(
       client: client.id, position: position, peer: client.peer, version: client.version,
       arguments: (0..<arguments.count).map { Array(arguments[$0]) })

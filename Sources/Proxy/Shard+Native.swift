@@ -33,19 +33,14 @@ extension Shard {
     }
     guard !mayStillExecute(client) else { return awaitMaster(client) }
     guard hasRoom(client, 0) else { return false }
-    let words = (0..<arguments.count).map { Array(arguments[$0]) }
-    let parsed = SessionOperation.parse(
-      words, configuration.sessions,
-      clientDatabase: Int64(client.database), random: &random)
-    switch parsed {
+    switch SessionOperation.parse(
+      arguments, sessionContext, clientDatabase: Int64(client.database), random: &random)
+    {
     case .refused(let answer):
       let version = client.version
       reply(client) { answer.write(into: &$0, version) }
       return true
     case .operation(var operation):
-      if operation.command.name == "SESSION.LOGIN" {
-        traffic.noteLogin(isGood: arguments.matches(2, "OK"))
-      }
       let step = operation.start(nowMilliseconds: now, isFenced: isFenced)
       if case .call(let call) = step {
         if call.isWrite, isFenced { return awaitFence(client) }
@@ -60,25 +55,28 @@ extension Shard {
           return true
         }
       }
-      begin(client, operation, step, .client(isSilent: isSilent(client)))
+      if operation.command.name == "SESSION.LOGIN" {
+        traffic.noteLogin(isGood: arguments.matches(2, "OK"))
+      }
+      begin(client, operation, step, .client(isSilent: isSilent(client)), on: link)
       return true
     }
   }
 
   func begin(
-    _ client: Client, _ operation: SessionOperation?, _ step: SessionStep,
-    _ purpose: NativeRun.Purpose
+    _ client: Client, _ operation: consuming SessionOperation?, _ step: SessionStep,
+    _ purpose: NativeRun.Purpose, on link: Link? = nil
   ) {
     let position = client.order.issue()
     counters.commands += 1
     let run = NativeRun(operation: operation, purpose: purpose)
-    client.natives[position] = run
-    carryOut(step, client, position, run)
+    client.natives.append(run, at: position)
+    carryOut(step, client, position, run, on: link)
   }
 
   /// Whether a native command of the client has a call that is not sent yet.
   func isHeldBack(_ client: Client) -> Bool {
-    !client.natives.isEmpty && client.natives.values.contains { $0.isHeldBack }
+    !client.natives.isEmpty && client.natives.all.contains { $0.isHeldBack }
   }
 
   /// A plain command behind native ones must not overtake them. False: it waits.
@@ -95,14 +93,15 @@ extension Shard {
   // MARK: Steps
 
   private func carryOut(
-    _ step: SessionStep, _ client: Client, _ position: UInt64, _ run: NativeRun
+    _ step: SessionStep, _ client: Client, _ position: UInt64, _ run: NativeRun,
+    on link: Link? = nil
   ) {
     switch step {
     case .reply(let answer): return finishNative(client, position, run, answer)
     case .call(let call):
       run.call = call
       run.wait = .master
-      sendNative(client, position, run, call)
+      sendNative(client, position, run, call, on: link)
     case .confirm(let timeout):
       run.call = nil
       run.wait = .confirmation
@@ -114,16 +113,16 @@ extension Shard {
     }
   }
 
-  /// Sends a call, or keeps it until it can be sent.
+  /// Sends a call, or keeps it until it can be sent. `link`: where it is to go, if that was looked up before.
   private func sendNative(
-    _ client: Client, _ position: UInt64, _ run: NativeRun, _ call: RedisCall
+    _ client: Client, _ position: UInt64, _ run: NativeRun, _ call: RedisCall, on link: Link? = nil
   ) {
     if !denials.isEmpty, let operation = run.operation, let handle = operation.sessionHandle,
       denials.has(handle, at: now)
     {
       return finishNative(client, position, run, operation.denial)
     }
-    guard let link = nativeLink(of: client), link.isReady, view.isServing,
+    guard let link = link ?? nativeLink(of: client), link.isReady, view.isServing,
       !(isFenced && call.isWrite), client.deferredCount == 0
     else {
       _ = deadline(of: client, position)
@@ -133,12 +132,12 @@ extension Shard {
     run.wait = .reply
     client.nativeLink = link
     if call.isWrite { client.writeGeneration = view.generation }
-    let frame = call.frame
-    charge(client, frame.count)
+    charge(client, call.frame.count)
     noteSender(client.id, on: link)
-    frame.withUnsafeBytes {
+    call.frame.withUnsafeBytes {
       enqueue($0, client.id, position, .native, on: link, traffic: .session)
     }
+    run.call?.forgetFrame()
   }
 
   /// Redis has answered the call of a native command, or it was given up with an error of the daemon's.
@@ -146,7 +145,7 @@ extension Shard {
     if let run = client.natives[position], case .client(let isSilent) = run.purpose,
       client.version == .two, run.operation?.passes(reply) == true
     {
-      client.natives[position] = nil
+      client.natives.remove(position)
       let seen = isSilent ? UnsafeRawBufferPointer(start: nil, count: 0) : reply
       return answer(client, position, seen)
     }
@@ -222,7 +221,7 @@ extension Shard {
   /// Another master: what scans have seen so far means nothing there.
   func restartNatives() {
     for client in clients.all where !client.natives.isEmpty {
-      for run in client.natives.values { run.operation?.restarted() }
+      for run in client.natives.all { run.operation?.restarted() }
     }
   }
 
@@ -231,7 +230,7 @@ extension Shard {
   func finishNative(
     _ client: Client, _ position: UInt64, _ run: NativeRun, _ answer: SessionReply
   ) {
-    client.natives[position] = nil
+    client.natives.remove(position)
     var bytes: [UInt8] = []
     swap(&bytes, &scratch)
     bytes.removeAll(keepingCapacity: true)

@@ -94,7 +94,7 @@ extension Shard {
   /// What decides about the command whose reply is due.
   func facts(_ command: [UInt8], of due: DueReply, wasSent: Bool) -> Unanswered {
     if due.kind == .native, let call = clients[due.client]?.natives[due.position]?.call {
-      return facts(of: call, of: due.client, wasSent: wasSent)
+      return facts(of: call, command, of: due.client, wasSent: wasSent)
     }
     return facts(command, of: due.client, wasSent: wasSent)
   }
@@ -108,16 +108,18 @@ extension Shard {
       wasSent: wasSent)
   }
 
-  private func facts(of call: RedisCall, of client: ClientID, wasSent: Bool) -> Unanswered {
+  private func facts(
+    of call: RedisCall, _ command: [UInt8], of client: ClientID, wasSent: Bool
+  ) -> Unanswered {
     var keys: Set<Int>?
-    if case .script(_, let names, _) = call.body, !names.isEmpty {
-      keys = Set(names.map(keyHash))
+    if call.keyCount > 0 {
+      keys = withArguments(command) { arguments in
+        Set((3..<3 + call.keyCount).compactMap { arguments.argument($0).map(keyHash) })
+      }
     }
     return Unanswered(
       client: client, replay: call.replayClass, isWrite: call.isWrite, wasSent: wasSent, keys: keys)
   }
-
-  private func keyHash(_ key: [UInt8]) -> Int { key.withUnsafeBytes(keyHash) }
 
   private func keyHash(_ key: UnsafeRawBufferPointer) -> Int {
     var hasher = Hasher()
@@ -208,7 +210,7 @@ extension Shard {
     guard let entry = link.queue.entries.first, let command = firstCommand(link) else { return nil }
     if entry.kind == .native {
       guard
-        case .script(let script, _, _)? = clients[entry.client]?.natives[entry.position]?.call?.body
+        let script = clients[entry.client]?.natives[entry.position]?.call?.script
       else { return nil }
       var load: [UInt8] = []
       load.writeCommand(["SCRIPT", "LOAD", script.source])

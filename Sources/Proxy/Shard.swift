@@ -12,6 +12,8 @@ import Sessions
 /// `+Leases` the pinned connections, `+Local` what the daemon answers itself, `+Clock` all that time does.
 public final class Shard {
   var configuration: ProxyConfiguration
+  /// What native commands are read and run with.
+  var sessionContext: SessionContext
   let table = CommandTable.standard
   let scriptLoad: CommandIndex?
   let configSet: CommandIndex?
@@ -113,6 +115,7 @@ public final class Shard {
   /// A shard without clients; links are made once there is a master.
   public init(configuration: ProxyConfiguration) {
     self.configuration = configuration
+    sessionContext = SessionContext(configuration.sessions)
     denials = Denials(countMax: configuration.denialsMax)
     traffic = Traffic(commandCount: CommandTable.standard.specs.count)
     splitter = RequestScanner(limits: ScanLimits())

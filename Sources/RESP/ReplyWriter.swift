@@ -146,26 +146,35 @@ extension Array where Element == UInt8 {
     writeLineEnd()
   }
 
-  /// Written from its end, then added at once: this is most of what a command's head is made of.
   private mutating func writeNumberLine(_ type: UInt8, _ value: Int64) {
-    // A type, a sign, 19 digits, and the line's end.
-    withUnsafeTemporaryAllocation(byteCount: 24, alignment: 8) { line in
-      var start = line.count - 2
-      line[start] = ASCII.carriageReturn
-      line[start + 1] = ASCII.lineFeed
-      var rest = value.magnitude
-      repeat {
-        start -= 1
-        line[start] = ASCII.zero + UInt8(truncatingIfNeeded: rest % 10)
-        rest /= 10
-      } while rest != 0
-      if value < 0 {
-        start -= 1
-        line[start] = ASCII.minus
-      }
-      start -= 1
-      line[start] = type
+    withUnsafeTemporaryAllocation(byteCount: numberLineBytesMax, alignment: 8) { line in
+      let start = putNumberLine(type, value, in: line, endingAt: line.count)
       append(contentsOf: UnsafeRawBufferPointer(rebasing: line[start...]))
     }
   }
+}
+
+/// A type, a sign, 19 digits, and the line's end.
+let numberLineBytesMax = 24
+
+/// Writes a line with a number from its end on; returns where it begins.
+func putNumberLine(
+  _ type: UInt8, _ value: Int64, in buffer: UnsafeMutableRawBufferPointer, endingAt end: Int
+) -> Int {
+  var start = end - 2
+  buffer[start] = ASCII.carriageReturn
+  buffer[start + 1] = ASCII.lineFeed
+  var rest = value.magnitude
+  repeat {
+    start -= 1
+    buffer[start] = ASCII.zero + UInt8(truncatingIfNeeded: rest % 10)
+    rest /= 10
+  } while rest != 0
+  if value < 0 {
+    start -= 1
+    buffer[start] = ASCII.minus
+  }
+  start -= 1
+  buffer[start] = type
+  return start
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import RESP
 
 /// Arguments that cannot be accepted. The text names option and what is allowed, and repeats nothing
 /// of what was given: it may be an id, a token or data.
@@ -13,13 +14,18 @@ struct ArgumentReader {
   static let secondsMax: Int64 = 315_360_000
 
   let command: SessionCommand
-  private let arguments: [[UInt8]]
+  /// The database that the client selected; nil where nobody did.
+  let clientDatabase: Int64?
+  private let arguments: RequestArguments
   private var position = 1
   private var given: Set<String> = []
 
   /// Checks their number.
-  init(_ command: SessionCommand, _ arguments: [[UInt8]]) throws(Refusal) {
+  init(
+    _ command: SessionCommand, _ arguments: RequestArguments, clientDatabase: Int64? = nil
+  ) throws(Refusal) {
     self.command = command
+    self.clientDatabase = clientDatabase
     self.arguments = arguments
     guard arguments.count >= command.arity.lowerBound else {
       throw Refusal("ERR too few arguments: \(command.name) \(command.usage)")
@@ -32,7 +38,7 @@ struct ArgumentReader {
   /// The next argument, which the arity promises.
   mutating func next() -> [UInt8] {
     defer { position += 1 }
-    return position < arguments.count ? arguments[position] : []
+    return arguments.argument(position).map { Array($0) } ?? []
   }
 
   /// The next option's name in upper case; nil at the end.
@@ -115,7 +121,7 @@ struct ArgumentReader {
   /// An error about this command.
   func failure(_ text: String) -> Refusal { Refusal("ERR \(command.name): \(text)") }
 
-  private static func word(_ bytes: [UInt8]) -> String {
+  private static func word(_ bytes: UnsafeRawBufferPointer) -> String {
     // No option is longer; what is longer need not be turned into a text.
     bytes.count > 16 ? "" : String(decoding: bytes, as: UTF8.self).uppercased()
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import RESP
 
-extension ParseContext {
+extension SessionContext {
   func create(
     _ reader: inout ArgumentReader, _ random: inout some RandomNumberGenerator
   ) throws(Refusal) -> any SessionWork {

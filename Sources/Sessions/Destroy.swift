@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import RESP
 
-extension ParseContext {
+extension SessionContext {
   func destroy(
     _ reader: inout ArgumentReader, _ random: inout some RandomNumberGenerator
   ) -> any SessionWork {
@@ -23,7 +23,7 @@ enum Confirmation {
   }
 }
 
-extension ParseContext {
+extension SessionContext {
   var confirm: SessionStep {
     .confirm(timeoutMilliseconds: configuration.confirmationMilliseconds)
   }
@@ -32,12 +32,12 @@ extension ParseContext {
 /// `SESSION.DESTROY`. Within a grace period the successor is what the caller means.
 struct SessionDestroy: SessionWork {
   private var followed: SessionTarget
-  private let context: ParseContext
+  private let context: SessionContext
   private let nonce: [UInt8]
   private var count: Int64 = 0
   private(set) var pendingDenials: [PendingDenial] = []
 
-  init(_ target: SessionTarget, _ context: ParseContext, nonce: [UInt8]) {
+  init(_ target: SessionTarget, _ context: SessionContext, nonce: [UInt8]) {
     followed = target
     self.context = context
     self.nonce = nonce
@@ -74,13 +74,11 @@ struct SessionDestroy: SessionWork {
 /// What ``SessionOperation/retry(_:_:)`` runs.
 struct DenialRetry: SessionWork {
   private let denial: PendingDenial
-  private let context: ParseContext
+  private let context: SessionContext
 
-  init(_ denial: PendingDenial, _ configuration: SessionConfiguration) {
+  init(_ denial: PendingDenial, _ context: SessionContext) {
     self.denial = denial
-    context = ParseContext(
-      configuration: configuration, keys: SessionKeys(prefix: configuration.prefix),
-      clientDatabase: configuration.database)
+    self.context = context
   }
 
   mutating func start(isFenced: Bool, nowMilliseconds: Int64) -> SessionStep {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Crypto
+// Reading a digest's bytes in place.
+import FoundationEssentials
 
 /// A session's id: 32 bytes from the system's random source, as 64 digits of lower-case hex.
 ///
@@ -59,23 +61,23 @@ enum Hexadecimal {
     (0x30...0x39).contains(byte) || (0x61...0x66).contains(byte)
   }
 
-  static func text(_ digest: some Digest) -> [UInt8] { text(Array(digest)) }
+  static func text(_ digest: some Digest) -> [UInt8] { digest.withUnsafeBytes { text($0) } }
 
   static func text(_ bytes: [UInt8]) -> [UInt8] { bytes.withUnsafeBytes { text($0) } }
 
   private static func text(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
-    [UInt8](unsafeUninitializedCapacity: 2 * bytes.count) { text, count in
-      for (index, byte) in bytes.enumerated() {
-        text.initializeElement(at: 2 * index, to: digit(byte >> 4))
-        text.initializeElement(at: 2 * index + 1, to: digit(byte & 15))
+    withUnsafeTemporaryAllocation(byteCount: 2 * bytes.count, alignment: 1) { text in
+      digits.withUTF8Buffer { digits in
+        for index in bytes.indices {
+          text[2 * index] = digits[Int(bytes[index] >> 4)]
+          text[2 * index + 1] = digits[Int(bytes[index] & 15)]
+        }
       }
-      count = 2 * bytes.count
+      return Array(text)
     }
   }
 
-  private static func digit(_ value: UInt8) -> UInt8 {
-    value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") - 10 + value
-  }
+  private static let digits: StaticString = "0123456789abcdef"
 
   static func random(bytes count: Int, _ random: inout some RandomNumberGenerator) -> [UInt8] {
     text((0..<count).map { _ in UInt8.random(in: 0...255, using: &random) })

@@ -5,12 +5,17 @@
 public struct SessionKeys: Sendable, Equatable {
   /// What all keys begin with.
   public let prefix: [UInt8]
+  /// What a session's key begins with: it is made for nearly every command.
+  private let sessionPrefix: [UInt8]
 
   /// Keys under this prefix.
-  public init(prefix: String) { self.prefix = Array(prefix.utf8) }
+  public init(prefix: String) {
+    self.prefix = Array(prefix.utf8)
+    sessionPrefix = self.prefix + Array("session:".utf8)
+  }
 
   /// The hash that holds a session, by its stored id ``SessionID/stored(as:)``.
-  public func session(_ stored: [UInt8]) -> [UInt8] { key("session:", stored) }
+  public func session(_ stored: [UInt8]) -> [UInt8] { sessionPrefix + stored }
   /// The lock of a session: a string, the owner's token, with a TTL.
   public func lock(_ stored: [UInt8]) -> [UInt8] { key("lock:session:", stored) }
   /// A user's sessions: a sorted set of ``IndexMember`` by absolute deadline.

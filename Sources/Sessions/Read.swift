@@ -1,46 +1,56 @@
 // SPDX-License-Identifier: Apache-2.0
 import RESP
 
-extension ParseContext {
+extension SessionContext {
   func get(_ reader: inout ArgumentReader) throws(Refusal) -> any SessionWork {
     let target = target(&reader)
-    var read = SessionRead(target, self, isTouch: false)
+    var address: Address?
+    var slides = true
     while let option = try reader.option() {
       switch option {
-      case "IP": read.address = try reader.address()
-      case "NOTOUCH": read.slides = false
+      case "IP": address = try reader.address()
+      case "NOTOUCH": slides = false
       default: throw reader.unknown("IP, NOTOUCH")
       }
     }
-    return target == nil ? Settled(reply: .value(.null)) : read
+    guard let target else { return Settled(reply: .value(.null)) }
+    return SessionRead(target, self, address, slides: slides, isTouch: false)
   }
 
   func touch(_ reader: inout ArgumentReader) throws(Refusal) -> any SessionWork {
     let target = target(&reader)
-    var read = SessionRead(target, self, isTouch: true)
+    var address: Address?
     while let option = try reader.option() {
       guard option == "IP" else { throw reader.unknown("IP") }
-      read.address = try reader.address()
+      address = try reader.address()
     }
-    return target == nil ? Settled(reply: .value(.null)) : read
+    guard let target else { return Settled(reply: .value(.null)) }
+    return SessionRead(target, self, address, slides: true, isTouch: true)
   }
 }
 
 /// `SESSION.GET` and `SESSION.TOUCH`.
 struct SessionRead: SessionWork {
-  var address: Address?
-  var slides = true
-  private(set) var target: SessionTarget?
+  private var followed: SessionTarget
   private(set) var notes: [SessionNote] = []
-  private let context: ParseContext
+  private let context: SessionContext
+  private let address: Address?
+  private let slides: Bool
   private let isTouch: Bool
   private var isFenced = false
 
-  init(_ target: SessionTarget?, _ context: ParseContext, isTouch: Bool) {
-    self.target = target
+  init(
+    _ target: SessionTarget, _ context: SessionContext, _ address: Address?, slides: Bool,
+    isTouch: Bool
+  ) {
+    followed = target
     self.context = context
+    self.address = address
+    self.slides = slides
     self.isTouch = isTouch
   }
+
+  var target: SessionTarget? { followed }
 
   mutating func start(isFenced: Bool, nowMilliseconds: Int64) -> SessionStep {
     self.isFenced = isFenced
@@ -50,7 +60,7 @@ struct SessionRead: SessionWork {
   /// Data, version, user, ttl and no id: the script's answer is the client's where nothing is compressed, followed or
   /// to be noted. It is the usual one, and need not be taken apart.
   func passes(_ reply: UnsafeRawBufferPointer) -> Bool {
-    !isTouch && target?.hops == 0 && reply.starts(with: "*5\r\n".utf8)
+    !isTouch && followed.hops == 0 && reply.starts(with: "*5\r\n".utf8)
   }
 
   mutating func answered(_ answer: RESPValue, nowMilliseconds: Int64) -> SessionStep {
@@ -63,7 +73,7 @@ struct SessionRead: SessionWork {
     case .none: return .reply(.value(.null))
     case .moved:
       // The grace may end, or the chain be too long: then there is no session.
-      let isOpen = target?.follow(answer.bytes(0) ?? []) ?? false
+      let isOpen = followed.follow(answer.bytes(0) ?? [])
       return isOpen ? call() : .reply(.value(.null))
     case .mismatch:
       note(isEnforced: true)
@@ -78,17 +88,29 @@ struct SessionRead: SessionWork {
   private static let yes = [UInt8(ascii: "1")]
   private static let no = [UInt8(ascii: "0")]
 
+  /// All arguments but key, prefix and stored id: an address twice, flags, a percentage.
+  private static let shortBytesMax = 128
+
   private func call() -> SessionStep {
-    guard let target else { return .reply(.value(.null)) }
     // A read must not wait while writes are fenced; the next one slides. TOUCH is there to slide.
     let writes = slides && (isTouch || !isFenced)
-    let arguments = [
-      context.prefix, target.stored, address?.hexadecimal ?? [], writes ? Self.yes : Self.no,
-      bytes(context.configuration.slidingPercent), address.map { bytes($0.text) } ?? [],
-      isTouch ? Self.no : Self.yes,
-    ]
+    let key = context.keys.session(followed.stored)
+    // Written where it is sent from: this is the command that all others wait for.
     return .call(
-      SessionScript.get, keys: [context.keys.session(target.stored)], arguments, isWrite: writes)
+      RedisCall(
+        SessionScript.get, keyCount: 1, argumentCount: 7,
+        byteCount: 2 * key.count + Self.shortBytesMax,
+        replay: writes ? .guarded : .read, isWrite: writes
+      ) { writer in
+        writer.write(key)
+        writer.write(context.prefix)
+        writer.write(followed.stored)
+        writer.write(address?.hexadecimal ?? [])
+        writer.write(writes ? Self.yes : Self.no)
+        writer.write(context.slidingPercent)
+        writer.write(address.map { bytes($0.text) } ?? [])
+        writer.write(isTouch ? Self.no : Self.yes)
+      })
   }
 
   private mutating func found(_ answer: ScriptAnswer) -> SessionReply {
@@ -112,18 +134,17 @@ struct SessionRead: SessionWork {
   private func fields(
     data: RESPValue, version: RESPValue, user: RESPValue, ttl: RESPValue
   ) -> SessionReply {
-    let isFollowed = (target?.hops ?? 0) > 0
+    let isFollowed = followed.hops > 0
     return .fields([
       .init("data", data), .init("version", version), .init("user", user), .init("ttl", ttl),
-      .init("id", isFollowed ? target.map { .bulk($0.id.text) } ?? .null : .null),
+      .init("id", isFollowed ? .bulk(followed.id.text) : .null),
     ])
   }
 
   private mutating func note(isEnforced: Bool) {
-    guard let target else { return }
     notes.append(
       .bindingMismatch(
-        handle: IndexMember.handle(of: target.member), address: address?.text,
+        handle: IndexMember.handle(of: followed.member), address: address?.text,
         isEnforced: isEnforced))
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import RESP
 
-extension ParseContext {
+extension SessionContext {
   func regenerate(
     _ reader: inout ArgumentReader, _ random: inout some RandomNumberGenerator
   ) throws(Refusal) -> any SessionWork {
@@ -33,7 +33,7 @@ extension ParseContext {
 /// `SESSION.REGENERATE`.
 struct SessionRegenerate: SessionWork {
   private var followed: SessionTarget
-  private let context: ParseContext
+  private let context: SessionContext
   private var new: SessionID
   private let sealNonces: [[UInt8]]
   private let nonce: [UInt8]
@@ -46,7 +46,7 @@ struct SessionRegenerate: SessionWork {
   private(set) var pendingDenials: [PendingDenial] = []
 
   init(
-    _ target: SessionTarget, _ context: ParseContext, new: SessionID, sealNonces: [[UInt8]],
+    _ target: SessionTarget, _ context: SessionContext, new: SessionID, sealNonces: [[UInt8]],
     nonce: [UInt8], epoch: [UInt8], graceMilliseconds: Int64, user: [UInt8], binding: Binding?
   ) {
     followed = target

@@ -20,10 +20,13 @@ public final class SessionCommand: Sendable {
   }
 
   /// The command of this name, in any case; nil for an unknown one.
+  public static func named(_ name: UnsafeRawBufferPointer) -> SessionCommand? {
+    all.first { $0.nameBytes.withUnsafeBytes { name.isKeyword($0) } }
+  }
+
+  /// The command of this name, in any case; nil for an unknown one.
   public static func named(_ name: [UInt8]) -> SessionCommand? {
-    name.withUnsafeBytes { name in
-      all.first { $0.nameBytes.withUnsafeBytes { name.isKeyword($0) } }
-    }
+    name.withUnsafeBytes { named($0) }
   }
 
   private let nameBytes: [UInt8]

@@ -31,7 +31,7 @@ public struct SessionOperation: Sendable, CustomStringConvertible, CustomReflect
   /// No children: `dump` shows nothing.
   public var customMirror: Mirror { Mirror(self, children: [:]) }
 
-  /// Reads a command; `arguments[0]` is its name, in any case.
+  /// Reads a command; `arguments[0]` is its name, in any case. Nothing of the view is kept.
   ///
   /// The commands of locks are not read here.
   /// - Parameters:
@@ -39,17 +39,14 @@ public struct SessionOperation: Sendable, CustomStringConvertible, CustomReflect
   ///   - clientDatabase: The database that the client selected: `SESSION.ATTACH` looks for its key
   ///     there. Sessions themselves are on that of the configuration.
   public static func parse(
-    _ arguments: [[UInt8]], _ configuration: SessionConfiguration,
+    _ arguments: RequestArguments, _ context: SessionContext,
     clientDatabase: Int64? = nil, random: inout some RandomNumberGenerator
   ) -> Parsed {
-    guard let name = arguments.first, let command = SessionCommand.named(name) else {
+    guard let name = arguments.argument(0), let command = SessionCommand.named(name) else {
       return .refused(.error("ERR unknown SESSION command; SESSION.HELP lists them"))
     }
     do throws(Refusal) {
-      var reader = try ArgumentReader(command, arguments)
-      let context = ParseContext(
-        configuration: configuration, keys: SessionKeys(prefix: configuration.prefix),
-        clientDatabase: clientDatabase ?? configuration.database)
+      var reader = try ArgumentReader(command, arguments, clientDatabase: clientDatabase)
       let work = try context.work(for: command, &reader, &random)
       try reader.finish()
       return .operation(SessionOperation(command, work))
@@ -108,10 +105,10 @@ public struct SessionOperation: Sendable, CustomStringConvertible, CustomReflect
 
   /// Makes sure that what was ended stays so, though the master that heard of it may be lost.
   public static func retry(
-    _ denial: PendingDenial, _ configuration: SessionConfiguration
+    _ denial: PendingDenial, _ context: SessionContext
   ) -> SessionOperation? {
     guard let command = SessionCommand.named(Array("SESSION.LOGOUTALL".utf8)) else { return nil }
-    return SessionOperation(command, DenialRetry(denial, configuration))
+    return SessionOperation(command, DenialRetry(denial, context))
   }
 
   /// Whether the answer of ``retry(_:_:)`` says that a replica has it.

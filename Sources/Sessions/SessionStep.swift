@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import RESP
 
-/// One command for Redis, on the database of sessions.
+/// One command for Redis, on the database of sessions, as it is sent.
 public struct RedisCall: Sendable, Equatable {
   /// What may be done when its outcome is unknown.
   public enum Replay: Sendable, Equatable {
@@ -21,19 +21,66 @@ public struct RedisCall: Sendable, Equatable {
     case command([[UInt8]])
   }
 
-  /// See ``Body``.
-  public var body: Body
+  /// The whole request; empty once it was forgotten.
+  public private(set) var frame: [UInt8]
+  /// The script that it runs.
+  public let script: Script?
+  /// How many keys are named: from the fourth argument on.
+  public let keyCount: Int
   /// See ``Replay``.
-  public var replay: Replay
+  public let replay: Replay
   /// Whether it writes: such a call waits while writes are fenced.
-  public var isWrite: Bool
+  public let isWrite: Bool
 
   /// A call of these.
   public init(_ body: Body, replay: Replay, isWrite: Bool) {
-    self.body = body
+    switch body {
+    case .command(let arguments):
+      var frame: [UInt8] = []
+      frame.writeCommand(arguments)
+      self.init(frame, nil, keyCount: 0, replay, isWrite)
+    case .script(let script, let keys, let arguments):
+      let words = keys + arguments
+      self.init(
+        script, keyCount: keys.count, argumentCount: arguments.count,
+        byteCount: words.reduce(0) { $0 + $1.count }, replay: replay, isWrite: isWrite
+      ) { writer in
+        for word in words { writer.write(word) }
+      }
+    }
+  }
+
+  /// A call of a script whose keys and arguments, of at most `byteCount` together, are written.
+  init(
+    _ script: Script, keyCount: Int, argumentCount: Int, byteCount: Int, replay: Replay,
+    isWrite: Bool, _ write: (inout RequestWriter) -> Void
+  ) {
+    let keys = keyCount < Self.digits.count ? Self.digits[keyCount] : bytes(keyCount)
+    let frame = RequestWriter.request(
+      argumentCount: 3 + keyCount + argumentCount,
+      byteCount: script.call.count + keys.count + byteCount
+    ) { writer in
+      writer.write(encoded: script.call, count: 2)
+      writer.write(keys)
+      write(&writer)
+    }
+    self.init(frame, script, keyCount: keyCount, replay, isWrite)
+  }
+
+  private init(
+    _ frame: [UInt8], _ script: Script?, keyCount: Int, _ replay: Replay, _ isWrite: Bool
+  ) {
+    self.frame = frame
+    self.script = script
+    self.keyCount = keyCount
     self.replay = replay
     self.isWrite = isWrite
   }
+
+  private static let digits = (0...9).map { bytes($0) }
+
+  /// It is sent, and whoever sends it again keeps it: data need not be in memory once more.
+  public mutating func forgetFrame() { frame = [] }
 }
 
 /// What a native command needs next.

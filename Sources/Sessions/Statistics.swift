@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import RESP
 
-extension ParseContext {
+extension SessionContext {
   func login(
     _ reader: inout ArgumentReader, _ random: inout some RandomNumberGenerator
   ) throws(Refusal) -> any SessionWork {
@@ -123,13 +123,13 @@ struct SessionDurations: SessionWork {
   static let sessionsMax = 10_000
   static let keysMax: Int64 = 50_000
 
-  private let context: ParseContext
+  private let context: SessionContext
   private var scan: Scan
   private var seen = CountedKeys()
   private var isScanning = true
   private var durations: [Int64] = []
 
-  init(_ context: ParseContext, scan: Scan) {
+  init(_ context: SessionContext, scan: Scan) {
     self.context = context
     self.scan = scan
   }

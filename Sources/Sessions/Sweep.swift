@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import RESP
 
-extension ParseContext {
+extension SessionContext {
   func sweep(_ reader: inout ArgumentReader) throws(Refusal) -> any SessionWork {
     var mode = SessionSweep.Mode.repair
     var pattern = Scan.sessions(keys)
@@ -36,7 +36,7 @@ struct SessionSweep: SessionWork {
 
   static let examplesMax = 20
 
-  private let context: ParseContext
+  private let context: SessionContext
   private let mode: Mode
   private var scan: Scan
   private var phase = Phase.scanning
@@ -49,7 +49,7 @@ struct SessionSweep: SessionWork {
   private var mendingNew: Int64 = 0
   private var examples: [RESPValue] = []
 
-  init(_ context: ParseContext, mode: Mode, scan: Scan) {
+  init(_ context: SessionContext, mode: Mode, scan: Scan) {
     self.context = context
     self.mode = mode
     self.scan = scan

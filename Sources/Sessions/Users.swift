@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import RESP
 
-extension ParseContext {
+extension SessionContext {
   func list(_ reader: inout ArgumentReader) throws(Refusal) -> any SessionWork {
     let user = try reader.user(configuration)
     var from: [UInt8] = Array("-inf".utf8)
@@ -69,13 +69,14 @@ extension ParseContext {
     let key = reader.next()
     guard (1...1024).contains(key.count) else { throw reader.failure("a key has 1 to 1024 bytes") }
     // A logout deletes what is attached: not what Holdfast itself lives on.
-    if clientDatabase == configuration.database && keys.isOwn(key) {
+    let database = reader.clientDatabase ?? configuration.database
+    if database == configuration.database && keys.isOwn(key) {
       throw reader.failure("this is a key of Holdfast's own; its sessions are indexed by USER")
     }
     return SingleCall(
       UserScript.attach, keys: [keys.index(ofUser: user)],
       [
-        prefix, user, bytes("k\(clientDatabase):") + key,
+        prefix, user, bytes("k\(database):") + key,
         bytes(configuration.absoluteSeconds * 1000), bytes(configuration.database),
       ]
     ) {
@@ -87,7 +88,7 @@ extension ParseContext {
 
 /// `SESSION.KILL` and `SESSION.LOGOUTALL`.
 struct UserLogout: SessionWork {
-  private let context: ParseContext
+  private let context: SessionContext
   private let user: [UInt8]
   private let nonce: [UInt8]
   private let handle: [UInt8]?
@@ -97,7 +98,8 @@ struct UserLogout: SessionWork {
   private(set) var pendingDenials: [PendingDenial] = []
 
   init(
-    _ context: ParseContext, user: [UInt8], nonce: [UInt8], handle: [UInt8]?, except: SessionTarget?
+    _ context: SessionContext, user: [UInt8], nonce: [UInt8], handle: [UInt8]?,
+    except: SessionTarget?
   ) {
     self.context = context
     self.user = user

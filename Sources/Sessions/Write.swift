@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import RESP
 
-extension ParseContext {
+extension SessionContext {
   func set(
     _ reader: inout ArgumentReader, _ random: inout some RandomNumberGenerator
   ) throws(Refusal) -> any SessionWork {
@@ -51,13 +51,13 @@ extension ParseContext {
 /// `SESSION.SET` and `SESSION.BIND`: a change of one session, or of its successor within the grace.
 struct SessionChange: SessionWork {
   private var followed: SessionTarget
-  private let context: ParseContext
+  private let context: SessionContext
   private let script: Script
   private let usesLock: Bool
   private let arguments: [[UInt8]]
 
   init(
-    _ target: SessionTarget, _ context: ParseContext, script: Script, usesLock: Bool,
+    _ target: SessionTarget, _ context: SessionContext, script: Script, usesLock: Bool,
     arguments: [[UInt8]]
   ) {
     followed = target

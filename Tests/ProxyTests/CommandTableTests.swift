@@ -40,7 +40,7 @@ private func find(_ name: String, _ subcommand: String? = nil) -> CommandIndex? 
 }
 
 /// A generator with a seed, so that a failure can be had again.
-private struct SeededGenerator: RandomNumberGenerator {
+struct SeededGenerator: RandomNumberGenerator {
   var state: UInt64
 
   mutating func next() -> UInt64 {

@@ -104,6 +104,22 @@ import Testing
     rig.expectNothingHeld()
   }
 
+  @Test func aLoginThatWaitsIsCountedOnce() {
+    let rig = Rig.serving(Self.master([.array([.text("OK"), .integer(1), .integer(0)])]))
+    let client = rig.connect()
+    rig.send(client, "PING")
+    rig.fence()
+    rig.push(client, "SESSION.LOGIN u OK")
+    rig.pump()
+    rig.announce(.waiting(reason: "gone"))
+    rig.announce(.serving(isProvisional: false))
+    #expect(client.replies().isEmpty)
+    rig.liftFence()
+    #expect(client.replies().count == 1)
+    #expect(rig.shard.traffic.logins.good == 1)
+    rig.expectNothingHeld()
+  }
+
   @Test(arguments: [(2, "confirmed"), (0, "pending")])
   func asksAReplica(_ replicas: Int, _ state: String) {
     let master = Self.master([.integer(1)], replicas: replicas)

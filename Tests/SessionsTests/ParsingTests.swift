@@ -12,7 +12,9 @@ import Testing
     let arguments = line.split(separator: " ").map { word in
       bytes(word == "ID" ? Self.id : word == "''" ? "" : String(word))
     }
-    switch SessionOperation.parse(arguments, SessionConfiguration(), random: &random) {
+    switch SessionOperation.parse(
+      arguments, SessionContext(SessionConfiguration()), random: &random)
+    {
     case .operation: return nil
     case .refused(let reply): return reply
     }
@@ -82,7 +84,9 @@ import Testing
   @Test func sizesOfUsersAndMeta() {
     var random = SeededGenerator(seed: 1)
     func isRefused(_ arguments: [[UInt8]]) -> Bool {
-      switch SessionOperation.parse(arguments, SessionConfiguration(), random: &random) {
+      switch SessionOperation.parse(
+        arguments, SessionContext(SessionConfiguration()), random: &random)
+      {
       case .operation: return false
       case .refused: return true
       }
@@ -106,7 +110,7 @@ import Testing
     var random = SeededGenerator(seed: 1)
     guard
       case .operation(var help) = SessionOperation.parse(
-        [bytes("SESSION.HELP")], SessionConfiguration(), random: &random),
+        [bytes("SESSION.HELP")], SessionContext(SessionConfiguration()), random: &random),
       case .reply(.value(let text)) = help.start(nowMilliseconds: 0)
     else {
       Issue.record("no help")
@@ -128,7 +132,7 @@ import Testing
     var random = SeededGenerator(seed: 1)
     guard
       case .operation(let operation) = SessionOperation.parse(
-        words, SessionConfiguration(), random: &random)
+        words, SessionContext(SessionConfiguration()), random: &random)
     else {
       Issue.record("refused")
       return

@@ -186,3 +186,39 @@ import Testing
     }
   }
 }
+
+@Suite struct RedisCallTests {
+  @Test("What was put into a call is what its frame says", arguments: [0, 1, 9, 10, 300])
+  func roundTrip(keyCount: Int) {
+    let keys = (0..<keyCount).map { bytes("key \($0)") }
+    let body = RedisCall.Body.script(
+      SessionScript.get, keys: keys,
+      arguments: [[], [0, 13, 10], [UInt8](repeating: 1, count: 70_000)])
+    let call = RedisCall(body, replay: .guarded, isWrite: true)
+    #expect(call.body == body && call.script == SessionScript.get)
+    let plain = RedisCall.Body.command([bytes("SCAN"), bytes("0")] + keys)
+    #expect(RedisCall(plain, replay: .read, isWrite: false).body == plain)
+  }
+
+  @Test("There is room for the longest arguments of a read")
+  func longest() throws {
+    var configuration = SessionConfiguration()
+    configuration.prefix = String(repeating: "p", count: 64)
+    configuration.slidingPercent = 100
+    configuration.idStorage = .plain
+    let address = "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255"
+    let words = ["SESSION.GET", String(repeating: "a", count: 64), "IP", address].map { bytes($0) }
+    var random = SeededGenerator(seed: 1)
+    guard
+      case .operation(var operation) = SessionOperation.parse(
+        words, SessionContext(configuration), random: &random),
+      case .call(let call) = operation.start(nowMilliseconds: 0),
+      case .script(_, let keys, let arguments) = call.body
+    else {
+      Issue.record("no call")
+      return
+    }
+    #expect(keys.count == 1 && arguments.count == 7)
+    #expect(arguments[2] == bytes(String(repeating: "f", count: 32)))
+  }
+}

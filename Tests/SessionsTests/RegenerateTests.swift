@@ -153,7 +153,8 @@ import Testing
       let more = command == "SET" ? [bytes("x")] : command == "BIND" ? [bytes("NONE")] : []
       guard
         case .operation(let operation) = SessionOperation.parse(
-          [bytes("SESSION." + command), id.text] + more, SessionConfiguration(), random: &random)
+          [bytes("SESSION." + command), id.text] + more, SessionContext(SessionConfiguration()),
+          random: &random)
       else {
         Issue.record("refused")
         return

@@ -130,7 +130,8 @@ import Testing
   @Test func scanBeginsAgainAndCountsOnce() throws {
     var random = SeededGenerator(seed: 1)
     let parsed = SessionOperation.parse(
-      ["SESSION.SWEEP", "DRYRUN", "RATE", "100"].map { bytes($0) }, SessionConfiguration(),
+      ["SESSION.SWEEP", "DRYRUN", "RATE", "100"].map { bytes($0) },
+      SessionContext(SessionConfiguration()),
       random: &random)
     guard case .operation(var operation) = parsed else {
       Issue.record("refused")
@@ -171,7 +172,8 @@ import Testing
     var random = SeededGenerator(seed: 1)
     guard
       case .operation(var operation) = SessionOperation.parse(
-        ["SESSION.STATS", "DURATION"].map { bytes($0) }, SessionConfiguration(), random: &random)
+        ["SESSION.STATS", "DURATION"].map { bytes($0) }, SessionContext(SessionConfiguration()),
+        random: &random)
     else {
       Issue.record("refused")
       return

@@ -98,7 +98,8 @@ final class Runner {
   @discardableResult
   func run(_ arguments: [[UInt8]]) throws -> SessionReply {
     let parsed = SessionOperation.parse(
-      [bytes("session.") + arguments[0]] + arguments.dropFirst(), configuration, random: &random)
+      [bytes("session.") + arguments[0]] + arguments.dropFirst(), SessionContext(configuration),
+      random: &random)
     switch parsed {
     case .refused(let reply): return reply
     case .operation(let operation): return try run(operation)
@@ -286,5 +287,33 @@ struct SeededGenerator: RandomNumberGenerator {
     mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
     mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
     return mixed ^ (mixed >> 31)
+  }
+}
+
+extension SessionOperation {
+  /// Reads a command, `arguments[0]` its name.
+  static func parse(
+    _ arguments: [[UInt8]], _ context: SessionContext, clientDatabase: Int64? = nil,
+    random: inout some RandomNumberGenerator
+  ) -> Parsed {
+    RequestArguments.withView(of: arguments) {
+      parse($0, context, clientDatabase: clientDatabase, random: &random)
+    }
+  }
+}
+
+extension RedisCall {
+  /// What its frame says.
+  var body: Body {
+    let value = try? frame.withUnsafeBytes { frame throws(ProtocolError) in
+      try RESPValue.parse(frame, from: 0, limits: ScanLimits())?.value
+    }
+    let words = (value?.elements ?? []).compactMap { word -> [UInt8]? in
+      guard case .bulk(let bytes) = word else { return nil }
+      return bytes
+    }
+    guard let script else { return .command(words) }
+    return .script(
+      script, keys: Array(words[3..<3 + keyCount]), arguments: Array(words[(3 + keyCount)...]))
   }
 }

@@ -172,7 +172,8 @@ import Testing
       _ = try other.redis(bytes("SET"), key, bytes("x"), bytes("EX"), bytes("100"))
       func attach(_ database: Int64) throws -> SessionReply {
         let parsed = SessionOperation.parse(
-          [bytes("SESSION.ATTACH"), bytes("u"), key], rig.configuration, clientDatabase: database,
+          [bytes("SESSION.ATTACH"), bytes("u"), key], SessionContext(rig.configuration),
+          clientDatabase: database,
           random: &runner.random)
         guard case .operation(let operation) = parsed else { throw LabError.failed("refused") }
         return try runner.run(operation)
@@ -208,7 +209,7 @@ import Testing
       }
       #expect(try runner.run([bytes("GET"), ids[0]]).word == "answer")
       let later = try runner.create("later", "USER", "v")
-      let retry = try #require(SessionOperation.retry(denial, rig.configuration))
+      let retry = try #require(SessionOperation.retry(denial, SessionContext(rig.configuration)))
       runner.isConfirming = true
       #expect(try runner.run(retry)["state"] == .text("confirmed"))
       for id in ids { #expect(try runner.run([bytes("GET"), id]).word == "nil") }

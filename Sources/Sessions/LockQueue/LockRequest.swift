@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import RESP
 
 /// A command about a lock.
 enum LockRequest: Equatable {
@@ -18,8 +19,17 @@ enum LockRequest: Equatable {
   /// Reads one; `arguments[0]` is the command's name. Nil for an id that cannot be one.
   static func parse(
     _ arguments: [[UInt8]], _ configuration: LockConfiguration, _ sessions: SessionConfiguration
+  ) -> Result<LockRequest?, Refusal> {
+    RequestArguments.withView(of: arguments) { view in
+      Result { () throws(Refusal) in try parse(view, configuration, sessions) }
+    }
+  }
+
+  private static func parse(
+    _ arguments: RequestArguments, _ configuration: LockConfiguration,
+    _ sessions: SessionConfiguration
   ) throws(Refusal) -> LockRequest? {
-    guard let command = arguments.first.flatMap({ SessionCommand.named($0) }) else {
+    guard let command = arguments.argument(0).flatMap({ SessionCommand.named($0) }) else {
       throw Refusal("ERR unknown SESSION command; SESSION.HELP lists them")
     }
     var reader = try ArgumentReader(command, arguments)

@@ -14,7 +14,7 @@ extension LockTable {
       return answer(client, list(now))
     }
     do throws(Refusal) {
-      guard let request = try LockRequest.parse(arguments, configuration, sessions) else {
+      guard let request = try LockRequest.parse(arguments, configuration, sessions).get() else {
         return answer(client, .noSession)
       }
       switch request {

@@ -9,6 +9,9 @@ enum ProxyBenchmarks {
         try make("GET", load, request: Sample.get, reply: Sample.bulk(bodyBytes: 300)))
       benchmarks.append(
         try make("SETEX", load, request: Sample.setEx(bodyBytes: 300), reply: Sample.ok))
+      benchmarks.append(
+        try make(
+          "SESSION.GET", load, request: Sample.sessionGet, reply: Sample.session(bodyBytes: 300)))
     }
     return benchmarks
   }

@@ -85,6 +85,8 @@ enum Sample {
   static let get = command(["GET", key])
   static let ok = Array("+OK\r\n".utf8)
 
+  static let sessionGet = command(["SESSION.GET", String(repeating: "7f83b1657ff1fc53", count: 4)])
+
   static func setEx(bodyBytes: Int) -> [UInt8] {
     command(["SETEX", key, "7200", String(repeating: "x", count: bodyBytes)])
   }
@@ -92,6 +94,18 @@ enum Sample {
   static func bulk(bodyBytes: Int) -> [UInt8] {
     var frame: [UInt8] = []
     frame.writeBulk([UInt8](repeating: UInt8(ascii: "x"), count: bodyBytes))
+    return frame
+  }
+
+  /// What Redis answers to the usual `SESSION.GET`: data, version, no user, ttl, and no new id.
+  static func session(bodyBytes: Int) -> [UInt8] {
+    var frame: [UInt8] = []
+    frame.writeArrayHeader(5)
+    frame += bulk(bodyBytes: bodyBytes)
+    frame.writeInteger(1)
+    frame.writeNull(.two)
+    frame.writeInteger(7_200_000)
+    frame.writeNull(.two)
     return frame
   }
 

@@ -1,11 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import RESP
 
-/// What all commands are read with.
-struct ParseContext: Sendable {
+/// What native commands are read and run with: a configuration, and what follows from it, once for all of them.
+public final class SessionContext: Sendable {
   let configuration: SessionConfiguration
   let keys: SessionKeys
-  let clientDatabase: Int64
+  // As scripts are given them.
+  let slidingPercent: [UInt8]
+  let tombstone: [UInt8]
+
+  /// The context of a configuration.
+  public init(_ configuration: SessionConfiguration) {
+    self.configuration = configuration
+    keys = SessionKeys(prefix: configuration.prefix)
+    slidingPercent = bytes(configuration.slidingPercent)
+    tombstone = bytes(configuration.tombstoneSeconds * 1000)
+  }
 
   /// The work of one command. Its own arguments are read in order, then its options.
   func work(
@@ -42,7 +52,6 @@ struct ParseContext: Sendable {
   }
 
   var prefix: [UInt8] { keys.prefix }
-  var tombstone: [UInt8] { bytes(configuration.tombstoneSeconds * 1000) }
 
   func tooBig(_ data: [UInt8]) -> Refusal? {
     data.count <= configuration.dataBytesMax
