@@ -216,6 +216,7 @@ def drill(lab, check):
     old = lab.master_port()
     code, text = holdfast("drill", "--planned", stdin="n\n")
     check("a drill asks first", code == 1 and "Go on?" in text and lab.master_port() == old, text)
+    check("and says that a replica lags: one is dead", "Not every replica" in text, text)
 
     def rehearsed():
         code, text = holdfast("drill", "--planned", "--yes")
