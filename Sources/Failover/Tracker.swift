@@ -22,7 +22,7 @@ public enum TrackerEvent: Sendable, Equatable {
 
 /// How often sentinels are polled and the master is probed.
 public enum PollPace: Sendable, Equatable {
-  /// All is well: about once in 1.5 seconds.
+  /// All is well: about once in 1.7 seconds.
   case stable
   /// Something is going on: about ten times a second.
   case urgent

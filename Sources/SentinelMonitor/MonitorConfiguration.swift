@@ -37,7 +37,7 @@ public struct MonitorConfiguration: Sendable {
     /// `INFO` and `ROLE` of a node; a node slower than this is not used meanwhile.
     public var probeTimeoutMilliseconds: Int64 = 500
     /// Between polls while all is well, plus or minus 20 %.
-    public var pollMilliseconds: Int64 = 1500
+    public var pollMilliseconds: Int64 = 1650
     /// Between polls while something is going on, plus or minus 20 %.
     public var urgentPollMilliseconds: Int64 = 100
     /// Between pings of a subscription, at least.

@@ -21,7 +21,7 @@ struct MonitorLoop {
   }
 
   private static let nodeIdleMilliseconds: Int64 = 60_000
-  private static let stableTickMilliseconds: Int64 = 1_800
+  private static let stableTickMilliseconds: Int64 = 2_000
   private static let stableListsMilliseconds: Int64 = 2_900
   private static let urgentListsMilliseconds: Int64 = 900
 

@@ -78,7 +78,7 @@ extension Settings {
     /// How long an answer may take.
     public var queryTimeoutMilliseconds = 500
     /// The pause between two queries of a sentinel while nothing happens.
-    public var pollMilliseconds = 1500
+    public var pollMilliseconds = 1650
 
     /// All defaults.
     public init() {}
