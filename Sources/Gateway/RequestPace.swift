@@ -24,7 +24,7 @@ struct RequestPace {
   private var turnMicroseconds: Int64 = 0
   private var inTurn = 0
 
-  /// A request has come. All of one turn have the same time.
+  /// A client's bytes have come: one request, or many of a pipeline. All of one turn have the same time.
   ///
   /// - Parameter seenIn: In which millisecond its client was last seen; kept with the client, 0 at first.
   mutating func note(_ nowMicroseconds: Int64, seenIn: inout UInt32) {

@@ -38,7 +38,7 @@ final class ShardLoop: ReactorWork {
   private var tickMilliseconds: Int64 = 0
   /// Nothing has happened since the last tick.
   private var isIdle = false
-  /// Nothing happens that time could end: the next tick is far away, until something happens.
+  /// Nothing happens that a second or two would matter to: the next tick is far away, until something happens.
   private var isResting = false
   private var pace = RequestPace()
   /// When this turn began.
@@ -112,14 +112,22 @@ final class ShardLoop: ReactorWork {
     for acceptor in acceptors where acceptor.isPaused { acceptor.resume() }
     let lockWait = index == 0 ? locks.tick() : nil
     let isRestless = lockWait.map { $0 < 200 } ?? false || shard.isRestless
-    isResting =
-      isIdle && !isRestless && lockWait == nil && !shard.isOwedReplies && closing.isEmpty
+    let isSettled =
+      closing.isEmpty && !shard.isOwedReplies && !shard.isRetryingEnds
+      && !acceptors.contains { $0.isPaused }
+    isResting = isIdle && !isRestless && lockWait == nil && isSettled
     isIdle = true
     let wait =
       isRestless
       ? Self.restlessTickMilliseconds
-      : isResting ? Self.restingTickMilliseconds : Self.tickMilliseconds
+      : isResting ? restingWaitMilliseconds : Self.tickMilliseconds
     tickMilliseconds = nowMilliseconds + wait
+  }
+
+  /// Links are looked at twice in the time after which silent ones are asked.
+  private var restingWaitMilliseconds: Int64 {
+    let half = configuration.proxy.checkIdleMilliseconds / 2
+    return min(Self.restingTickMilliseconds, max(Self.tickMilliseconds, half))
   }
 
   private func handOut() {

@@ -146,6 +146,9 @@ public final class Shard {
       || links.contains { link in link.map { $0.state != .ready || !$0.deferred.isEmpty } ?? false }
   }
 
+  /// Whether ends of sessions are still to be made certain.
+  public var isRetryingEnds: Bool { !denialRetries.isEmpty }
+
   /// Whether Redis has yet to answer something.
   public var isOwedReplies: Bool {
     inFlightCount > 0 || links.contains { $0?.queue.isEmpty == false }

@@ -25,7 +25,8 @@ public enum TrafficClass: UInt8, Sendable, CaseIterable {
   }
 }
 
-/// What a shard has carried: counts since the start, and latencies of the last ten to twenty seconds.
+/// What a shard has carried: counts since the start, and latencies of the last ten to twenty seconds, or
+/// a little more where nothing happens.
 ///
 /// A latency is the time from the moment a command was handed on to Redis to its reply; waits for a master, and commands
 /// that were sent again, are counted elsewhere.

@@ -47,8 +47,9 @@ final class Acceptor: Watcher {
   /// Listens again.
   func resume() {
     guard place == nil else { return }
-    isPaused = false
     place = poller.add(descriptor, self, .readable, isShared: true)
+    // Tried again at the next tick.
+    isPaused = place == nil
   }
 
   /// Takes no more; the descriptor is its owner's.
