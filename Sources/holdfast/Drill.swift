@@ -10,7 +10,7 @@ struct Drill: ParsableCommand {
       A key of its own (holdfast:drill, one minute) is written and read through the socket all the \
       while. Afterwards it is checked that no acknowledged write is missing.
 
-        holdfast drill --planned         asks, then commands SENTINEL FAILOVER
+        holdfast drill --planned         says whether a replica lags, asks, then commands SENTINEL FAILOVER
         holdfast drill --report          shows what the last failover cost, and commands nothing
       """)
 
