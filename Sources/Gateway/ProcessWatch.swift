@@ -99,21 +99,23 @@ final class ProcessWatch: Sendable {
       guard count > 0 || errno == EINTR else { return }
       for event in events.prefix(Int(max(count, 0))) {
         guard event.data.u64 != Self.stop else { return end() }
-        forget(event.data.u64)
-        onExit(event.data.u64)
+        if forget(event.data.u64) { onExit(event.data.u64) }
       }
     }
   }
 
-  private func forget(_ key: UInt64) {
+  /// False where its end was told before: a process that is just being started has copies of all descriptors for a
+  /// moment, and epoll goes on telling of one that is closed here alone.
+  private func forget(_ key: UInt64) -> Bool {
     state.withLockedValue { state in
-      guard let pid = state.pids.removeValue(forKey: key) else { return }
+      guard let pid = state.pids.removeValue(forKey: key) else { return false }
       if let descriptor = state.replaced.removeValue(forKey: key) {
         close(descriptor)
       } else if let watched = state.byPID[pid], watched.key == key {
         state.byPID[pid] = nil
         close(watched.descriptor)
       }
+      return true
     }
   }
 
